@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef __ARM64_KVM_PKVM_GMEM_H__
+#define __ARM64_KVM_PKVM_GMEM_H__
+
+/* guest_memfd-backed protected VMs: what the host kernel (EL1) and EL2 agree on. */
+
+#include <linux/sizes.h>
+#include <linux/types.h>
+
+/* The most granules that one SHARE or UNSHARE call of a guest does. */
+#define PKVM_MEMREQ_MAX_PAGES	512
+
+/*
+ * The most pages that one donation covers: less than a table's worth, so that the
+ * guest's stage 2 never gets a block, which SHARE and PUNCH_HOLE would have to split.
+ */
+#define PKVM_DONATE_MAX_PAGES	256
+
+/* How many of a guest's pages one hypercall takes back: bounds the time at EL2. */
+#define PKVM_RECLAIM_MAX_PAGES	64
+
+/* What a protected guest asked for and EL2 cannot finish without the host. */
+enum pkvm_memreq_op {
+	PKVM_MEMREQ_NONE,
+	PKVM_MEMREQ_MAP,	/* the page to be shared is not mapped: map, then replay */
+	PKVM_MEMREQ_SHARE,
+	PKVM_MEMREQ_UNSHARE,
+};
+
+/**
+ * struct pkvm_memreq - a guest's pending memory request
+ * @op: enum pkvm_memreq_op
+ * @nr_pages: for SHARE and UNSHARE how many pages EL2 found in the right state, from
+ *	      @gfn on; at most PKVM_MEMREQ_MAX_PAGES
+ * @gfn: the first page
+ *
+ * EL2 keeps its own in the hyp vCPU and never believes the copy that the host gets. It
+ * is recorded on a guest exit and dies with its completion or at the next guest entry.
+ */
+struct pkvm_memreq {
+	u32 op;
+	u32 nr_pages;
+	u64 gfn;
+};
+
+#ifndef __KVM_NVHE_HYPERVISOR__
+struct kvm;
+struct kvm_memory_slot;
+struct kvm_vcpu;
+
+int pkvm_gmem_abort(struct kvm_vcpu *vcpu, struct kvm_memory_slot *slot,
+		    phys_addr_t ipa);
+int pkvm_handle_memreq(struct kvm_vcpu *vcpu);
+void pkvm_gmem_teardown(struct kvm *kvm);
+
+/* mmu.c: map one page of a protected guest, whatever backs its slot. */
+int pkvm_map_page(struct kvm_vcpu *vcpu, struct kvm_memory_slot *slot,
+		  phys_addr_t ipa);
+#endif
+
+#endif /* __ARM64_KVM_PKVM_GMEM_H__ */

@@ -1,0 +1,399 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Pages of a guest_memfd that a protected guest owns: donation, sharing, taking back.
+ *
+ * Every transition has two halves. The check looks at all pages of the range and asks
+ * pkvm_transition_check() for each; nothing has changed when it fails. The commit
+ * cannot fail.
+ *
+ * Locks, in this order, both held over check and commit: the host's stage 2
+ * (host_lock_component()), the guest's (guest_lock_component()).
+ */
+#include <asm/kvm_pgtable.h>
+
+#include <nvhe/mm.h>
+#include <nvhe/pkvm_gmem.h>
+#include <nvhe/trap_handler.h>
+
+/**
+ * pkvm_guest_page_lookup() - what a guest has at a gfn, and the host's view of it
+ * @vm: the guest; both locks held
+ * @gfn: guest frame
+ * @page: filled in; where the guest has no page the host's state is left as OWNED, the
+ *	  counterpart, for the caller to replace by that of the page to come
+ *
+ * Return: 0, or -ERANGE beyond the guest's address space, -E2BIG for a block, which a
+ * protected guest never has.
+ */
+int pkvm_guest_page_lookup(struct pkvm_hyp_vm *vm, u64 gfn, struct pkvm_guest_page *page)
+{
+	u64 ipa = hyp_pfn_to_phys(gfn);
+	kvm_pte_t pte;
+	int ret;
+
+	ret = kvm_pgtable_get_leaf(&vm->pgt, ipa, &pte, &page->level);
+	if (ret)
+		return ret;
+
+	page->states.guest = guest_get_page_state(pte, ipa);
+	page->states.host = PKVM_PAGE_OWNED;
+	page->phys = 0;
+	page->gmem = false;
+
+	if (!kvm_pte_valid(pte))
+		return 0;
+	if (WARN_ON(page->level != KVM_PGTABLE_LAST_LEVEL))
+		return -E2BIG;
+
+	page->phys = kvm_pte_to_phys(pte);
+	page->gmem = kvm_pgtable_stage2_pte_prot(pte) & PKVM_PROT_GMEM;
+	page->states.host = get_host_state(hyp_phys_to_page(page->phys));
+	return 0;
+}
+
+/* An existing leaf gets another state: no table is needed, so there is no memcache. */
+static void set_guest_page_state(struct pkvm_hyp_vm *vm, u64 gfn, phys_addr_t phys,
+				 enum pkvm_page_state state)
+{
+	enum kvm_pgtable_prot prot = KVM_PGTABLE_PROT_RWX | PKVM_PROT_GMEM;
+
+	WARN_ON(kvm_pgtable_stage2_map(&vm->pgt, hyp_pfn_to_phys(gfn), PAGE_SIZE, phys,
+				       pkvm_mkstate(prot, state), NULL, 0));
+}
+
+/* How many pages, from the first on, may be donated; an errno if not even that one. */
+static s64 donate_check(struct pkvm_hyp_vm *vm, u64 pfn, u64 gfn, u64 nr_pages)
+{
+	struct pkvm_page_outcome outcome;
+	struct pkvm_guest_page page;
+	u64 i;
+	int ret;
+
+	for (i = 0; i < nr_pages; i++) {
+		ret = pkvm_guest_page_lookup(vm, gfn + i, &page);
+		if (!ret) {
+			page.states.host = get_host_state(hyp_phys_to_page(hyp_pfn_to_phys(pfn + i)));
+			ret = pkvm_transition_check(PKVM_HOST_DONATE_GUEST, &page.states,
+						    &outcome);
+		}
+		if (ret)
+			return i ?: ret;
+	}
+
+	return i;
+}
+
+/**
+ * __pkvm_host_donate_guest_range() - give pages of a guest_memfd to a guest
+ * @pfn: first physical page of a contiguous run that the host owns
+ * @gfn: where the guest gets it; the run may not cross a last-level table
+ * @nr_pages: 1 to PKVM_DONATE_MAX_PAGES
+ * @vcpu: a loaded vCPU of the guest, whose memcache pays for tables
+ *
+ * Return: how many pages were donated, from the first on: fewer than @nr_pages if one
+ * on the way was not the host's or the guest had something there. If that was the first:
+ * -EPERM, -EEXIST, -EHWPOISON; -EINVAL for bad arguments, -ENOMEM for want of tables.
+ */
+int __pkvm_host_donate_guest_range(u64 pfn, u64 gfn, u64 nr_pages,
+				   struct pkvm_hyp_vcpu *vcpu)
+{
+	struct pkvm_hyp_vm *vm = pkvm_hyp_vcpu_to_hyp_vm(vcpu);
+	u64 phys = hyp_pfn_to_phys(pfn);
+	enum kvm_pgtable_prot prot;
+	s64 nr, i;
+	int ret;
+
+	if (!nr_pages || nr_pages > PKVM_DONATE_MAX_PAGES ||
+	    !pfn_range_is_valid(pfn, nr_pages) ||
+	    gfn / PTRS_PER_PTE != (gfn + nr_pages - 1) / PTRS_PER_PTE)
+		return -EINVAL;
+
+	ret = check_range_allowed_memory(phys, phys + nr_pages * PAGE_SIZE);
+	if (ret)
+		return ret;
+
+	host_lock_component();
+	guest_lock_component(vm);
+
+	nr = donate_check(vm, pfn, gfn, nr_pages);
+	if (nr < 0)
+		goto unlock;
+
+	ret = __guest_check_pgtable_memcache(vcpu);
+	if (ret) {
+		nr = ret;
+		goto unlock;
+	}
+
+	for (i = 0; i < nr; i++)
+		WARN_ON(host_stage2_set_owner_metadata_locked(phys + i * PAGE_SIZE, PAGE_SIZE,
+							      PKVM_ID_GUEST,
+							      host_stage2_encode_gfn_meta(vm, gfn + i)));
+
+	prot = pkvm_mkstate(KVM_PGTABLE_PROT_RWX | PKVM_PROT_GMEM, PKVM_PAGE_OWNED);
+	WARN_ON(kvm_pgtable_stage2_map(&vm->pgt, hyp_pfn_to_phys(gfn), nr * PAGE_SIZE, phys,
+				       prot, &vcpu->vcpu.arch.pkvm_memcache, 0));
+unlock:
+	guest_unlock_component(vm);
+	host_unlock_component();
+
+	return nr;
+}
+
+/* May all of a guest's pages make a transition? Both locks held. */
+static int range_check(struct pkvm_hyp_vm *vm, u64 gfn, u64 nr_pages,
+		       enum pkvm_transition transition)
+{
+	struct pkvm_page_outcome outcome;
+	struct pkvm_guest_page page;
+	u64 i;
+	int ret;
+
+	for (i = 0; i < nr_pages; i++) {
+		ret = pkvm_guest_page_lookup(vm, gfn + i, &page);
+		if (!ret)
+			ret = pkvm_transition_check(transition, &page.states, &outcome);
+		if (ret)
+			return ret;
+		if (!page.gmem)
+			return -EPERM;
+	}
+
+	return 0;
+}
+
+/**
+ * __pkvm_guest_share_host_range() - let the host use pages of a guest, in place
+ * @vm: the guest
+ * @gfn: first page
+ * @nr_pages: all of these or none
+ *
+ * Return: 0, or the errno of pkvm_transition_check() for the first page that may not.
+ */
+int __pkvm_guest_share_host_range(struct pkvm_hyp_vm *vm, u64 gfn, u64 nr_pages)
+{
+	struct pkvm_guest_page page;
+	u64 i;
+	int ret;
+
+	host_lock_component();
+	guest_lock_component(vm);
+
+	ret = range_check(vm, gfn, nr_pages, PKVM_GUEST_SHARE_HOST);
+	for (i = 0; !ret && i < nr_pages; i++) {
+		WARN_ON(pkvm_guest_page_lookup(vm, gfn + i, &page));
+		set_guest_page_state(vm, gfn + i, page.phys, PKVM_PAGE_SHARED_OWNED);
+		WARN_ON(__host_set_page_state_range(page.phys, PAGE_SIZE,
+						    PKVM_PAGE_SHARED_BORROWED));
+	}
+
+	guest_unlock_component(vm);
+	host_unlock_component();
+
+	return ret;
+}
+
+/**
+ * __pkvm_guest_unshare_host_range() - take back from the host what a guest had shared
+ * @vm: the guest
+ * @gfn: first page
+ * @nr_pages: all of these or none
+ *
+ * The host has no user mapping of, and no reference to, these pages: it said so by
+ * completing the guest's call. If it lied, its next access faults.
+ *
+ * Return: 0, or the errno of pkvm_transition_check() for the first page that may not.
+ */
+int __pkvm_guest_unshare_host_range(struct pkvm_hyp_vm *vm, u64 gfn, u64 nr_pages)
+{
+	struct pkvm_guest_page page;
+	u64 i;
+	int ret;
+
+	host_lock_component();
+	guest_lock_component(vm);
+
+	ret = range_check(vm, gfn, nr_pages, PKVM_GUEST_UNSHARE_HOST);
+	for (i = 0; !ret && i < nr_pages; i++) {
+		WARN_ON(pkvm_guest_page_lookup(vm, gfn + i, &page));
+		WARN_ON(host_stage2_set_owner_metadata_locked(page.phys, PAGE_SIZE,
+							      PKVM_ID_GUEST,
+							      host_stage2_encode_gfn_meta(vm, gfn + i)));
+		set_guest_page_state(vm, gfn + i, page.phys, PKVM_PAGE_OWNED);
+	}
+
+	guest_unlock_component(vm);
+	host_unlock_component();
+
+	return ret;
+}
+
+/* The content stays, but the guest may have written it past the caches. */
+static void clean_page(phys_addr_t phys)
+{
+	void *addr = hyp_fixmap_map(phys);
+
+	kvm_flush_dcache_to_poc(addr, PAGE_SIZE);
+	hyp_fixmap_unmap();
+}
+
+/*
+ * The guest's entry goes first, so that the guest never sees the scrubbed page; the
+ * host gets the page last. Both locks held.
+ */
+static void reclaim_commit(struct pkvm_hyp_vm *vm, u64 gfn,
+			   const struct pkvm_guest_page *page,
+			   const struct pkvm_page_outcome *outcome)
+{
+	u64 ipa = hyp_pfn_to_phys(gfn);
+
+	if (outcome->states.guest == PKVM_POISON)
+		WARN_ON(kvm_pgtable_stage2_annotate(&vm->pgt, ipa, PAGE_SIZE, NULL,
+						    KVM_GUEST_INVALID_PTE_TYPE_POISONED, 0));
+	else
+		WARN_ON(kvm_pgtable_stage2_unmap(&vm->pgt, ipa, PAGE_SIZE));
+
+	/* Bad memory is not touched: not to scrub it, and so not to give it back. */
+	if (outcome->keep) {
+		WARN_ON(host_stage2_set_owner_locked(page->phys, PAGE_SIZE, PKVM_ID_HYP));
+		return;
+	}
+
+	if (outcome->scrub)
+		hyp_poison_page(page->phys);
+	else
+		clean_page(page->phys);
+	WARN_ON(host_stage2_set_owner_locked(page->phys, PAGE_SIZE, PKVM_ID_HOST));
+}
+
+/* The first gfn behind the leaf or hole that was found at gfn. */
+static u64 next_gfn(u64 gfn, s8 level)
+{
+	return ALIGN_DOWN(gfn, kvm_granule_size(level) >> PAGE_SHIFT) +
+	       (kvm_granule_size(level) >> PAGE_SHIFT);
+}
+
+/**
+ * __pkvm_host_reclaim_guest_range() - take back what a guest has of its guest_memfd
+ * @vm: the guest, which cannot begin to die while the caller holds it
+ * @gfn: where to begin
+ * @nr_pages: where to end; any size
+ * @memory_error: the pages are bad: EL2 keeps them
+ *
+ * Pages that the guest owned alone are scrubbed. A living guest's entries are poisoned,
+ * so that it notices. Holes, poisoned entries and other memory are passed over.
+ *
+ * Return: how many guest frames are done with, from @gfn on: it stops after
+ * PKVM_RECLAIM_MAX_PAGES pages, to bound the time at EL2. -ERANGE beyond the guest's
+ * address space.
+ */
+s64 __pkvm_host_reclaim_guest_range(struct pkvm_hyp_vm *vm, u64 gfn, u64 nr_pages,
+				    bool memory_error)
+{
+	enum pkvm_transition transition = PKVM_HOST_RECLAIM_GUEST;
+	unsigned int reclaimed = 0, steps = 0;
+	struct pkvm_page_outcome outcome;
+	struct pkvm_guest_page page;
+	u64 cur = gfn, end;
+	int ret = 0;
+
+	if (memory_error)
+		transition = PKVM_HOST_FAIL_GUEST;
+	else if (vm->kvm.arch.pkvm.is_dying)
+		transition = PKVM_HOST_RECLAIM_DYING_GUEST;
+
+	if (check_add_overflow(gfn, nr_pages, &end))
+		return -ERANGE;
+
+	host_lock_component();
+	guest_lock_component(vm);
+
+	while (cur < end && reclaimed < PKVM_RECLAIM_MAX_PAGES && steps++ < PTRS_PER_PTE) {
+		ret = pkvm_guest_page_lookup(vm, cur, &page);
+		if (ret)
+			break;
+
+		if (page.gmem && !pkvm_transition_check(transition, &page.states, &outcome)) {
+			reclaim_commit(vm, cur, &page, &outcome);
+			reclaimed++;
+		}
+		cur = next_gfn(cur, page.level);
+	}
+
+	guest_unlock_component(vm);
+	host_unlock_component();
+
+	return ret && cur == gfn ? ret : min(cur, end) - gfn;
+}
+
+void handle___pkvm_host_donate_guest_range(struct kvm_cpu_context *host_ctxt)
+{
+	DECLARE_REG(u64, pfn, host_ctxt, 1);
+	DECLARE_REG(u64, gfn, host_ctxt, 2);
+	DECLARE_REG(u64, nr_pages, host_ctxt, 3);
+	struct pkvm_hyp_vcpu *hyp_vcpu = pkvm_get_loaded_hyp_vcpu();
+	struct kvm_hyp_memcache *host_mc;
+	int ret = -EINVAL;
+
+	if (!hyp_vcpu || !pkvm_hyp_vcpu_is_protected(hyp_vcpu))
+		goto out;
+
+	host_mc = &hyp_vcpu->host_vcpu->arch.pkvm_memcache;
+	ret = refill_memcache(&hyp_vcpu->vcpu.arch.pkvm_memcache, host_mc->nr_pages, host_mc);
+	if (!ret)
+		ret = __pkvm_host_donate_guest_range(pfn, gfn, nr_pages, hyp_vcpu);
+out:
+	cpu_reg(host_ctxt, 1) = ret;
+}
+
+void handle___pkvm_host_reclaim_guest_range(struct kvm_cpu_context *host_ctxt)
+{
+	DECLARE_REG(pkvm_handle_t, handle, host_ctxt, 1);
+	DECLARE_REG(u64, gfn, host_ctxt, 2);
+	DECLARE_REG(u64, nr_pages, host_ctxt, 3);
+	DECLARE_REG(bool, memory_error, host_ctxt, 4);
+	struct pkvm_hyp_vm *vm = get_pkvm_hyp_vm(handle);
+	s64 ret = -EINVAL;
+
+	if (vm) {
+		if (pkvm_hyp_vm_is_protected(vm))
+			ret = __pkvm_host_reclaim_guest_range(vm, gfn, nr_pages,
+							      memory_error);
+		put_pkvm_hyp_vm(vm);
+	}
+
+	cpu_reg(host_ctxt, 1) = ret;
+}
+
+/* How many pages of a physical range, from the first on, EL2 lets the host use. */
+void handle___pkvm_host_test_access(struct kvm_cpu_context *host_ctxt)
+{
+	DECLARE_REG(u64, pfn, host_ctxt, 1);
+	DECLARE_REG(u64, nr_pages, host_ctxt, 2);
+	u64 i = 0;
+
+	nr_pages = min(nr_pages, (u64)PTRS_PER_PTE);
+	if (!pfn_range_is_valid(pfn, nr_pages) || !nr_pages ||
+	    check_range_allowed_memory(hyp_pfn_to_phys(pfn), hyp_pfn_to_phys(pfn + nr_pages)))
+		goto out;
+
+	host_lock_component();
+	while (i < nr_pages &&
+	       get_host_state(hyp_phys_to_page(hyp_pfn_to_phys(pfn + i))) != PKVM_NOPAGE)
+		i++;
+	host_unlock_component();
+out:
+	cpu_reg(host_ctxt, 1) = i;
+}
+
+void handle___pkvm_vcpu_complete_memreq(struct kvm_cpu_context *host_ctxt)
+{
+	DECLARE_REG(u64, done, host_ctxt, 1);
+	struct pkvm_hyp_vcpu *hyp_vcpu = pkvm_get_loaded_hyp_vcpu();
+	int ret = -EINVAL;
+
+	if (hyp_vcpu && pkvm_hyp_vcpu_is_protected(hyp_vcpu))
+		ret = pkvm_memreq_complete(hyp_vcpu, done);
+
+	cpu_reg(host_ctxt, 1) = ret;
+}

@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Protected VMs whose memory is a guest_memfd: the host kernel's part.
+ *
+ * EL2 knows who owns each page; guest_memfd knows what host userspace may map. Nothing
+ * is remembered here per page: a donated page stays in the page cache, whose reference
+ * keeps it, and every way out of the page cache (PUNCH_HOLE, the file's release, the
+ * VM's end) comes through here to take it back from EL2 first.
+ *
+ * Locks: pages are donated with the file's invalidate_lock held shared, converted and
+ * taken back with it held exclusively. Taking back may race with the VM's teardown,
+ * which does the same on its own: EL2's locks decide page by page who does it, and both
+ * return only when all of their range is done.
+ */
+#include <linux/guest_memfd.h>
+#include <linux/kvm_host.h>
+#include <linux/moduleparam.h>
+#include <linux/pagemap.h>
+
+#include <asm/kvm_mmu.h>
+#include <asm/kvm_pkvm.h>
+#include <asm/kvm_pkvm_gmem.h>
+
+#define CREATE_TRACE_POINTS
+#include "trace_pkvm_gmem.h"
+
+/*
+ * A fault donates the aligned block of this many pages around it, as far as they are in
+ * memory already. Holes are left alone: the guest may have punched or given them up.
+ */
+static unsigned int donate_around = 64;
+module_param_named(pkvm_donate_around, donate_around, uint, 0644);
+MODULE_PARM_DESC(pkvm_donate_around,
+		 "pages that one fault of a protected guest on guest_memfd donates at most");
+
+static unsigned long donate_window(void)
+{
+	return rounddown_pow_of_two(clamp(READ_ONCE(donate_around), 1U,
+					  (unsigned int)PKVM_DONATE_MAX_PAGES));
+}
+
+/* Physically contiguous pages for consecutive gfns. */
+struct donate_run {
+	gfn_t gfn;
+	kvm_pfn_t pfn;
+	unsigned long nr;
+};
+
+/*
+ * Donate a run. A page on the way that cannot go (another vCPU was faster, the guest's
+ * entry is poisoned) is passed over; *fault_ret becomes the result for fault_gfn.
+ * Returns -ENOMEM if the tables could not be paid for, and donates no more.
+ */
+static int donate_run(struct kvm_vcpu *vcpu, struct donate_run *run, gfn_t fault_gfn,
+		      int *fault_ret)
+{
+	unsigned long min_pages = kvm_mmu_cache_min_pages(vcpu->arch.hw_mmu);
+
+	while (run->nr) {
+		int ret = topup_hyp_memcache(&vcpu->arch.pkvm_memcache, min_pages);
+
+		if (!ret)
+			ret = kvm_call_hyp_nvhe(__pkvm_host_donate_guest_range, run->pfn,
+						run->gfn, run->nr);
+		if (ret == -ENOMEM)
+			return ret;
+		if (ret > 0)
+			trace_pkvm_gmem_donate(run->gfn, run->pfn, ret);
+
+		if (fault_gfn >= run->gfn && fault_gfn < run->gfn + max(ret, 1))
+			*fault_ret = min(ret, 0);
+
+		ret = max(ret, 1);
+		run->gfn += ret;
+		run->pfn += ret;
+		run->nr -= ret;
+	}
+
+	return 0;
+}
+
+/* Append a page to the run; donate the run first if the page does not fit. */
+static int donate_page(struct kvm_vcpu *vcpu, struct donate_run *run, gfn_t gfn,
+		       kvm_pfn_t pfn, gfn_t fault_gfn, int *fault_ret)
+{
+	int ret = 0;
+
+	if (run->nr && (gfn != run->gfn + run->nr || pfn != run->pfn + run->nr))
+		ret = donate_run(vcpu, run, fault_gfn, fault_ret);
+
+	if (!run->nr) {
+		run->gfn = gfn;
+		run->pfn = pfn;
+	}
+	run->nr++;
+	return ret;
+}
+
+/*
+ * Donate the page at fault_gfn, and what is in memory around it and private. The
+ * invalidate_lock is held shared: the pages stay, and so do their attributes.
+ */
+static int donate_block(struct kvm_vcpu *vcpu, struct kvm_memory_slot *slot,
+			struct file *file, gfn_t fault_gfn)
+{
+	gfn_t gfn = max(ALIGN_DOWN(fault_gfn, donate_window()), slot->base_gfn);
+	gfn_t end = min(ALIGN(fault_gfn + 1, donate_window()),
+			slot->base_gfn + slot->npages);
+	struct donate_run run = {};
+	int ret = 0, fault_ret = 0;
+
+	for (; gfn < end && !ret; gfn++) {
+		pgoff_t index = gfn - slot->base_gfn + slot->gmem.pgoff;
+		struct folio *folio;
+
+		if (!kvm_gmem_is_private(file_inode(file), index))
+			continue;
+
+		folio = kvm_gmem_slot_folio(file, index, gfn == fault_gfn);
+		if (IS_ERR(folio)) {
+			if (gfn == fault_gfn)
+				fault_ret = PTR_ERR(folio);
+			continue;
+		}
+		ret = donate_page(vcpu, &run, gfn, folio_pfn(folio) + index - folio->index,
+				  fault_gfn, &fault_ret);
+		/* Nothing truncates while we hold the lock: no reference is needed. */
+		folio_put(folio);
+	}
+	if (!ret)
+		ret = donate_run(vcpu, &run, fault_gfn, &fault_ret);
+
+	return fault_ret ?: ret;
+}
+
+/* Where the guest's entry may be poisoned EL2 is asked before a hole is filled again. */
+static bool fault_is_poisoned(struct kvm_vcpu *vcpu)
+{
+	return READ_ONCE(vcpu->kvm->arch.pkvm.gmem_poisoned) &&
+	       (int)kvm_call_hyp_nvhe(__pkvm_vcpu_in_poison_fault) == 1;
+}
+
+/**
+ * pkvm_gmem_abort() - a protected guest has no page at an address of a guest_memfd slot
+ * @vcpu: the vCPU, loaded
+ * @slot: the slot; the caller holds kvm->srcu
+ * @ipa: the address
+ *
+ * Return: 0 to run the guest again; -EFAULT with KVM_EXIT_MEMORY_FAULT/PRIVATE if the
+ * offset is shared: userspace gives it up first; -EHWPOISON with KVM_EXIT_MEMORY_FAULT
+ * if the page was destroyed; -ENOMEM.
+ */
+int pkvm_gmem_abort(struct kvm_vcpu *vcpu, struct kvm_memory_slot *slot, phys_addr_t ipa)
+{
+	gfn_t gfn = gpa_to_gfn(ipa);
+	struct file *file;
+	int ret;
+
+	file = kvm_gmem_slot_lock(slot);
+	if (!file) {
+		/* The file is gone, and with it the memory. */
+		ret = -EHWPOISON;
+	} else if (fault_is_poisoned(vcpu)) {
+		ret = -EHWPOISON;
+	} else if (!kvm_gmem_is_private(file_inode(file),
+					gfn - slot->base_gfn + slot->gmem.pgoff)) {
+		ret = -EFAULT;
+	} else {
+		ret = donate_block(vcpu, slot, file, gfn);
+		/* Another vCPU was faster. */
+		if (ret == -EEXIST)
+			ret = 0;
+		/* EL2 says that the host does not own this page: not the guest's fault. */
+		if (WARN_ON_ONCE(ret == -EPERM))
+			ret = -EIO;
+	}
+	if (file)
+		kvm_gmem_slot_unlock(file);
+
+	if (ret == -EFAULT || ret == -EHWPOISON)
+		kvm_prepare_memory_fault_exit(vcpu, gfn_to_gpa(gfn), PAGE_SIZE, false, false,
+					      ret == -EFAULT);
+	return ret;
+}
+
+static int complete_memreq(void *unused, unsigned long nr_pages)
+{
+	return kvm_call_hyp_nvhe(__pkvm_vcpu_complete_memreq, (u64)nr_pages);
+}
+
+/* The guest gets INVALID_PARAMETER; no abort is injected at its HVC. */
+static int refuse_memreq(void)
+{
+	return complete_memreq(NULL, 0) ? -EIO : 1;
+}
+
+static int convert_memreq(struct kvm_vcpu *vcpu, struct kvm_memory_slot *slot,
+			  const struct pkvm_memreq *req)
+{
+	gfn_t end = min(req->gfn + req->nr_pages, slot->base_gfn + slot->npages);
+	bool private = req->op == PKVM_MEMREQ_UNSHARE;
+	long ret;
+
+	ret = kvm_gmem_guest_convert(slot, req->gfn, end - req->gfn, private,
+				     complete_memreq, NULL);
+	if (private)
+		trace_pkvm_gmem_unshare(req->gfn, req->nr_pages, ret);
+	else
+		trace_pkvm_gmem_share(req->gfn, req->nr_pages, ret);
+
+	switch (ret) {
+	case -EAGAIN:
+		/* Somebody holds the page: userspace lets go and runs the vCPU again. */
+		kvm_prepare_memory_fault_exit(vcpu, gfn_to_gpa(req->gfn), PAGE_SIZE, false,
+					      false, true);
+		return -EFAULT;
+	case -ENOMEM:
+		return ret;
+	case -EFAULT:
+		return refuse_memreq();
+	default:
+		/* Done, or the states have changed: the guest's HVC finds out. */
+		return 1;
+	}
+}
+
+/**
+ * pkvm_handle_memreq() - a guest exit with ARM_EXCEPTION_PKVM_MEMREQ
+ * @vcpu: the vCPU, loaded; nothing else has run on it since the exit
+ *
+ * Return: as handle_exit(): 1 to run the guest again, a negative errno for userspace.
+ * The call is either completed or still at the guest's HVC.
+ */
+int pkvm_handle_memreq(struct kvm_vcpu *vcpu)
+{
+	struct pkvm_memreq req = vcpu->arch.pkvm_memreq;
+	struct kvm_memory_slot *slot;
+	int idx, ret;
+
+	idx = srcu_read_lock(&vcpu->kvm->srcu);
+	slot = gfn_to_memslot(vcpu->kvm, req.gfn);
+	if (!slot) {
+		ret = refuse_memreq();
+	} else if (req.op == PKVM_MEMREQ_MAP) {
+		ret = pkvm_map_page(vcpu, slot, gfn_to_gpa(req.gfn)) ?: 1;
+	} else if (WARN_ON_ONCE(!kvm_slot_has_gmem(slot))) {
+		ret = refuse_memreq();
+	} else {
+		ret = convert_memreq(vcpu, slot, &req);
+	}
+	srcu_read_unlock(&vcpu->kvm->srcu, idx);
+
+	return ret;
+}
+
+/* One hypercall's worth; returns how many guest frames are done with. */
+static unsigned long reclaim_some(struct kvm *kvm, gfn_t gfn, unsigned long nr,
+				  bool memory_error)
+{
+	long done = kvm_call_hyp_nvhe(__pkvm_host_reclaim_guest_range,
+				      kvm->arch.pkvm.handle, gfn, (u64)nr, memory_error);
+
+	if (WARN_ON_ONCE(done <= 0))
+		return nr;
+
+	return done;
+}
+
+/*
+ * The pages of this range are about to be freed, or are bad. mmu_lock is held for write
+ * and an invalidation is in progress, the invalidate_lock is held.
+ */
+void kvm_arch_gmem_invalidate_range(struct kvm *kvm, struct kvm_gfn_range *range)
+{
+	gfn_t gfn = range->start;
+
+	if (!kvm_vm_is_protected(kvm) || !pkvm_hyp_vm_is_created(kvm))
+		return;
+
+	trace_pkvm_gmem_reclaim(gfn, range->end - gfn, range->memory_error);
+	WRITE_ONCE(kvm->arch.pkvm.gmem_poisoned, true);
+
+	while (gfn < range->end) {
+		gfn += reclaim_some(kvm, gfn, range->end - gfn, range->memory_error);
+		cond_resched_rwlock_write(&kvm->mmu_lock);
+	}
+}
+
+/**
+ * pkvm_gmem_teardown() - take back all guest_memfd pages of a dying protected VM
+ * @kvm: the VM, which EL2 knows to be dying; no lock held
+ *
+ * What is not guest_memfd's has been, or will be, given back by its own bookkeeping.
+ */
+void pkvm_gmem_teardown(struct kvm *kvm)
+{
+	gfn_t gfn = 0, end = kvm_phys_size(&kvm->arch.mmu) >> PAGE_SHIFT;
+
+	trace_pkvm_gmem_reclaim(gfn, end, false);
+	while (gfn < end) {
+		gfn += reclaim_some(kvm, gfn, end - gfn, false);
+		cond_resched();
+	}
+}
+
+unsigned long kvm_arch_gmem_may_share(struct kvm *kvm, kvm_pfn_t pfn,
+				      unsigned long nr_pages)
+{
+	unsigned long nr = 0, more;
+
+	if (!kvm_vm_is_protected(kvm))
+		return nr_pages;
+
+	while (nr < nr_pages) {
+		more = kvm_call_hyp_nvhe(__pkvm_host_test_access, (u64)(pfn + nr),
+					 (u64)(nr_pages - nr));
+		if (!more)
+			break;
+		nr += more;
+	}
+
+	return nr;
+}

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The attribute of every page offset of a guest_memfd inode: private or shared.
+ *
+ * A maple tree of runs, so that the cost follows the number of runs and not of pages:
+ * converting a gigabyte stores one entry. Neighbouring runs of equal value are merged,
+ * and a run that returns to the inode's initial value leaves the tree.
+ *
+ * All of it is guarded by the mapping's invalidate_lock: exclusive to change, shared to
+ * read. kvm_gmem_attrs_load() may also be used without it where a stale answer is
+ * caught later (MMU notifier retry); the tree is in RCU mode for that.
+ */
+#include <linux/pagemap.h>
+#include <linux/xarray.h>
+
+#include "gmem.h"
+
+void kvm_gmem_attrs_init(struct kvm_gmem_attrs *attrs, struct inode *inode, u64 initial)
+{
+	mt_init_flags(&attrs->tree, MT_FLAGS_USE_RCU | MT_FLAGS_LOCK_EXTERN);
+	mt_set_external_lock(&attrs->tree, &inode->i_mapping->invalidate_lock);
+	attrs->initial = initial;
+}
+
+/* Nobody can reach the inode any more; the lock only satisfies the tree's assertions. */
+void kvm_gmem_attrs_destroy(struct kvm_gmem_attrs *attrs, struct inode *inode)
+{
+	if (mtree_empty(&attrs->tree))
+		return;
+
+	filemap_invalidate_lock(inode->i_mapping);
+	__mt_destroy(&attrs->tree);
+	filemap_invalidate_unlock(inode->i_mapping);
+}
+
+static u64 entry_to_value(struct kvm_gmem_attrs *attrs, void *entry)
+{
+	return entry ? xa_to_value(entry) : attrs->initial;
+}
+
+u64 kvm_gmem_attrs_load(struct kvm_gmem_attrs *attrs, pgoff_t index)
+{
+	return entry_to_value(attrs, mtree_load(&attrs->tree, index));
+}
+
+/**
+ * kvm_gmem_attrs_run() - where the run that holds an offset ends
+ * @attrs: the inode's attributes; invalidate_lock held
+ * @start: an offset
+ * @end: do not look beyond; @end > @start
+ *
+ * Return: the first offset after @start, at most @end, with another value.
+ */
+pgoff_t kvm_gmem_attrs_run(struct kvm_gmem_attrs *attrs, pgoff_t start, pgoff_t end)
+{
+	MA_STATE(mas, &attrs->tree, start, start);
+
+	rcu_read_lock();
+	mas_walk(&mas);
+	rcu_read_unlock();
+
+	return min(mas.last, end - 1) + 1;
+}
+
+/*
+ * Grow [*start, *last] over neighbours of the same value, so that they become one run.
+ * Runs of the initial value are holes in the tree, which merges them by itself.
+ */
+static void merge_neighbours(struct kvm_gmem_attrs *attrs, void *entry,
+			     pgoff_t *start, pgoff_t *last)
+{
+	MA_STATE(mas, &attrs->tree, 0, 0);
+
+	if (!entry)
+		return;
+
+	rcu_read_lock();
+	if (*start) {
+		mas_set(&mas, *start - 1);
+		if (mas_walk(&mas) == entry)
+			*start = mas.index;
+	}
+	if (*last != ULONG_MAX) {
+		mas_set(&mas, *last + 1);
+		if (mas_walk(&mas) == entry)
+			*last = mas.last;
+	}
+	rcu_read_unlock();
+}
+
+/**
+ * kvm_gmem_attrs_prepare() - make sure that a change will fit
+ * @attrs: the inode's attributes; invalidate_lock held exclusively until the change is
+ *	   stored or dropped
+ * @change: filled in
+ * @start: first offset
+ * @end: first offset after the range; @end > @start
+ * @value: the new attributes
+ *
+ * Nothing that can fail is left to kvm_gmem_attrs_store(), which must follow, or
+ * mas_destroy(&change->mas).
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int kvm_gmem_attrs_prepare(struct kvm_gmem_attrs *attrs,
+			   struct kvm_gmem_attr_change *change,
+			   pgoff_t start, pgoff_t end, u64 value)
+{
+	pgoff_t last = end - 1;
+
+	change->entry = value == attrs->initial ? NULL : xa_mk_value(value);
+	merge_neighbours(attrs, change->entry, &start, &last);
+
+	mas_init(&change->mas, &attrs->tree, start);
+	mas_set_range(&change->mas, start, last);
+
+	/* The store is memory too: a checkerboard is charged to who makes it. */
+	return mas_preallocate(&change->mas, change->entry, GFP_KERNEL_ACCOUNT);
+}
+
+void kvm_gmem_attrs_store(struct kvm_gmem_attr_change *change)
+{
+	mas_store_prealloc(&change->mas, change->entry);
+}

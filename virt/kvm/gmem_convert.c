@@ -1,0 +1,425 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Conversion of guest_memfd memory between private and shared, in place.
+ *
+ * The host asks by ioctl, the guest by hypercall; both come to the same steps under the
+ * exclusive invalidate_lock:
+ *
+ *  1. to private: take the range out of host page tables and require that the page
+ *     cache is the only one left to hold its folios. User faults take the lock shared,
+ *     so nobody gets a new reference until it is dropped;
+ *  2. reserve the memory that recording the change takes;
+ *  3. the trusted side agrees (host's call) or commits (guest's call);
+ *  4. record the change, which cannot fail.
+ *
+ * Nothing visible changes before step 3, so that every failure leaves the state as it
+ * was (host page tables are rebuilt by the next fault).
+ */
+#include <linux/kvm_host.h>
+#include <linux/pagemap.h>
+#include <linux/swap.h>
+#include <linux/uaccess.h>
+
+#include "gmem.h"
+
+unsigned long __weak kvm_arch_gmem_may_share(struct kvm *kvm, kvm_pfn_t pfn,
+					     unsigned long nr_pages)
+{
+	return nr_pages;
+}
+
+bool kvm_gmem_is_private(struct inode *inode, pgoff_t index)
+{
+	return kvm_gmem_attrs_load(kvm_gmem_attrs(inode), index) &
+	       KVM_MEMORY_ATTRIBUTE_PRIVATE;
+}
+
+/**
+ * kvm_gmem_private_run() - how far memory is private from an offset on
+ * @inode: a guest_memfd inode; invalidate_lock held
+ * @start: first offset
+ * @end: do not look beyond
+ *
+ * Return: the first offset in [@start, @end) that is shared, or @end.
+ */
+pgoff_t kvm_gmem_private_run(struct inode *inode, pgoff_t start, pgoff_t end)
+{
+	while (start < end && kvm_gmem_is_private(inode, start))
+		start = kvm_gmem_attrs_run(kvm_gmem_attrs(inode), start, end);
+
+	return start;
+}
+
+struct file *kvm_gmem_slot_lock(struct kvm_memory_slot *slot)
+{
+	struct file *file = kvm_gmem_get_file(slot);
+
+	if (file)
+		filemap_invalidate_lock_shared(file->f_mapping);
+
+	return file;
+}
+
+void kvm_gmem_slot_unlock(struct file *file)
+{
+	filemap_invalidate_unlock_shared(file->f_mapping);
+	fput(file);
+}
+
+/* Up to date means zeroed once: no stale kernel data for the guest or for userspace. */
+static void make_uptodate(struct folio *folio)
+{
+	if (folio_test_uptodate(folio))
+		return;
+
+	folio_zero_range(folio, 0, folio_size(folio));
+	folio_mark_uptodate(folio);
+}
+
+struct folio *kvm_gmem_slot_folio(struct file *file, pgoff_t index, bool create)
+{
+	struct inode *inode = file_inode(file);
+	struct folio *folio;
+
+	folio = create ? kvm_gmem_get_folio(inode, index) :
+			 filemap_lock_folio(inode->i_mapping, index);
+	if (IS_ERR(folio))
+		return folio;
+
+	if (folio_test_hwpoison(folio)) {
+		folio_unlock(folio);
+		folio_put(folio);
+		return ERR_PTR(-EHWPOISON);
+	}
+
+	make_uptodate(folio);
+	folio_unlock(folio);
+	return folio;
+}
+
+/**
+ * kvm_gmem_get_shared_folio() - the folio for a host user fault
+ * @inode: a guest_memfd inode
+ * @index: page offset
+ *
+ * The lock is held from the look at the attribute until the folio is locked: a
+ * conversion that comes later waits for the folio lock, that is until the caller has
+ * put the page into the page table, and takes it out again. Faulters that sleep on the
+ * folio lock hold the invalidate_lock and so cannot hold references that would make a
+ * conversion fail.
+ *
+ * Return: a locked folio, or an ERR_PTR: -EACCES for private memory.
+ */
+struct folio *kvm_gmem_get_shared_folio(struct inode *inode, pgoff_t index)
+{
+	struct address_space *mapping = inode->i_mapping;
+	struct folio *folio = ERR_PTR(-EACCES);
+
+	filemap_invalidate_lock_shared(mapping);
+	if (!kvm_gmem_is_private(inode, index))
+		folio = kvm_gmem_get_folio(inode, index);
+	filemap_invalidate_unlock_shared(mapping);
+
+	return folio;
+}
+
+/*
+ * Is the page cache, beside the caller's one reference, the only holder of the folio?
+ * Its lock is taken to wait for a fault that found the folio before we had the
+ * invalidate_lock.
+ */
+static bool folio_is_isolated(struct address_space *mapping, struct folio *folio,
+			      enum lru_cache_drained *drained)
+{
+	bool isolated;
+
+	folio_lock(folio);
+	if (folio_mapped(folio))
+		unmap_mapping_pages(mapping, folio->index, folio_nr_pages(folio), false);
+
+	/* LRU batches hold references too; they are drained once for the whole range. */
+	lru_cache_drain_for_folio(folio, 1, drained);
+	isolated = folio_ref_count(folio) == folio_expected_ref_count(folio) + 1;
+	folio_unlock(folio);
+
+	return isolated;
+}
+
+/*
+ * Take [start, end) away from the host. Returns the first offset that somebody still
+ * references, or end. Holes are nobody's.
+ */
+static pgoff_t isolate_range(struct address_space *mapping, pgoff_t start, pgoff_t end)
+{
+	enum lru_cache_drained drained = LRU_CACHE_NOT_DRAINED;
+	pgoff_t index = start, busy = end;
+	struct folio_batch fbatch;
+	unsigned int i;
+
+	unmap_mapping_pages(mapping, start, end - start, false);
+
+	folio_batch_init(&fbatch);
+	while (busy == end && filemap_get_folios(mapping, &index, end - 1, &fbatch)) {
+		for (i = 0; i < folio_batch_count(&fbatch); i++) {
+			struct folio *folio = fbatch.folios[i];
+
+			if (!folio_is_isolated(mapping, folio, &drained)) {
+				busy = max(folio->index, start);
+				break;
+			}
+		}
+		folio_batch_release(&fbatch);
+		cond_resched();
+	}
+
+	return busy;
+}
+
+/*
+ * Ask the trusted side whether the host may have what is in [start, end). Returns the
+ * first offset that it may not have, or end. Folios are asked about in physically
+ * contiguous runs.
+ */
+static pgoff_t consent_to_share(struct kvm *kvm, struct address_space *mapping,
+				pgoff_t start, pgoff_t end)
+{
+	pgoff_t index = start, run = start;
+	unsigned long run_nr = 0;
+	struct folio_batch fbatch;
+	kvm_pfn_t run_pfn = 0;
+	unsigned int i;
+
+	folio_batch_init(&fbatch);
+	while (filemap_get_folios(mapping, &index, end - 1, &fbatch)) {
+		for (i = 0; i < folio_batch_count(&fbatch); i++) {
+			struct folio *folio = fbatch.folios[i];
+			pgoff_t first = max(folio->index, start);
+			pgoff_t next = min(folio_next_index(folio), end);
+			kvm_pfn_t pfn = folio_pfn(folio) + first - folio->index;
+			unsigned long may;
+
+			if (run_nr && run + run_nr == first && run_pfn + run_nr == pfn) {
+				run_nr += next - first;
+				continue;
+			}
+
+			may = run_nr ? kvm_arch_gmem_may_share(kvm, run_pfn, run_nr) : 0;
+			if (may < run_nr) {
+				folio_batch_release(&fbatch);
+				return run + may;
+			}
+			run = first;
+			run_pfn = pfn;
+			run_nr = next - first;
+		}
+		/* Truncation needs the invalidate_lock: the pages stay without a reference. */
+		folio_batch_release(&fbatch);
+		cond_resched();
+	}
+
+	if (run_nr) {
+		unsigned long may = kvm_arch_gmem_may_share(kvm, run_pfn, run_nr);
+
+		if (may < run_nr)
+			return run + may;
+	}
+
+	return end;
+}
+
+/* The host's conversion; *error is the offset that stopped it. */
+static int convert_locked(struct kvm *kvm, struct inode *inode, pgoff_t start,
+			  pgoff_t end, u64 value, pgoff_t *error)
+{
+	bool private = value & KVM_MEMORY_ATTRIBUTE_PRIVATE;
+	struct address_space *mapping = inode->i_mapping;
+	struct kvm_gmem_attr_change change;
+	int ret;
+
+	if (private) {
+		*error = isolate_range(mapping, start, end);
+		if (*error != end)
+			return -EAGAIN;
+	}
+
+	*error = start;
+	ret = kvm_gmem_attrs_prepare(kvm_gmem_attrs(inode), &change, start, end, value);
+	if (ret)
+		return ret;
+
+	/* A fault that looked at the old attribute is made to look again. */
+	kvm_gmem_invalidate_start(inode, start, end, KVM_GMEM_CONVERT);
+
+	*error = private ? end : consent_to_share(kvm, mapping, start, end);
+	if (*error == end)
+		kvm_gmem_attrs_store(&change);
+	else
+		ret = -EPERM;
+
+	kvm_gmem_invalidate_end(inode, start, end);
+
+	if (ret)
+		mas_destroy(&change.mas);
+	return ret;
+}
+
+long kvm_gmem_guest_convert(struct kvm_memory_slot *slot, gfn_t gfn,
+			    unsigned long nr_pages, bool private,
+			    kvm_gmem_commit_fn commit, void *arg)
+{
+	pgoff_t start = gfn - slot->base_gfn + slot->gmem.pgoff;
+	u64 value = private ? KVM_MEMORY_ATTRIBUTE_PRIVATE : 0;
+	struct file *file = kvm_gmem_get_file(slot);
+	struct kvm_gmem_attr_change change;
+	struct address_space *mapping;
+	long ret;
+
+	if (!file)
+		return -EFAULT;
+
+	mapping = file->f_mapping;
+	filemap_invalidate_lock(mapping);
+
+	if (private)
+		nr_pages = isolate_range(mapping, start, start + nr_pages) - start;
+
+	if (!nr_pages) {
+		ret = -EAGAIN;
+		goto unlock;
+	}
+
+	ret = kvm_gmem_attrs_prepare(kvm_gmem_attrs(file_inode(file)), &change,
+				     start, start + nr_pages, value);
+	if (ret)
+		goto unlock;
+
+	/*
+	 * The trusted side changes the guest's page tables itself, and the mappings stay:
+	 * there is no fault to be made to look again.
+	 */
+	ret = commit(arg, nr_pages);
+	if (ret) {
+		mas_destroy(&change.mas);
+	} else {
+		kvm_gmem_attrs_store(&change);
+		ret = nr_pages;
+	}
+unlock:
+	filemap_invalidate_unlock(mapping);
+	fput(file);
+	return ret;
+}
+
+/* Everything that can be said about a request without looking at the memory. */
+static int check_request(struct file *file, const struct kvm_memory_attributes2 *req)
+{
+	loff_t size = i_size_read(file_inode(file));
+	unsigned int i;
+
+	if (!kvm_gmem_owns_attrs(file_inode(file)))
+		return -ENOTTY;
+
+	if (!kvm_arch_has_private_mem(kvm_gmem_file_to_kvm(file)))
+		return -EINVAL;
+
+	if (req->flags || (req->attributes & ~(u64)KVM_MEMORY_ATTRIBUTE_PRIVATE))
+		return -EINVAL;
+
+	for (i = 0; i < ARRAY_SIZE(req->reserved); i++) {
+		if (req->reserved[i])
+			return -EINVAL;
+	}
+
+	if (!req->size || !PAGE_ALIGNED(req->offset) || !PAGE_ALIGNED(req->size))
+		return -EINVAL;
+
+	if (req->offset > size || req->size > size - req->offset)
+		return -EINVAL;
+
+	return 0;
+}
+
+static int set_attributes(struct file *file, struct kvm_memory_attributes2 *req)
+{
+	struct inode *inode = file_inode(file);
+	pgoff_t start = req->offset >> PAGE_SHIFT;
+	pgoff_t end = start + (req->size >> PAGE_SHIFT);
+	pgoff_t error = start;
+	int ret;
+
+	filemap_invalidate_lock(inode->i_mapping);
+	ret = convert_locked(kvm_gmem_file_to_kvm(file), inode, start, end,
+			     req->attributes, &error);
+	filemap_invalidate_unlock(inode->i_mapping);
+
+	if (ret)
+		req->error_offset = (u64)error << PAGE_SHIFT;
+	return ret;
+}
+
+/* Returns the end of the run of pages, or of holes, that begins at start. */
+static pgoff_t populated_run(struct address_space *mapping, pgoff_t start, pgoff_t end,
+			     bool *populated)
+{
+	pgoff_t index = start;
+
+	*populated = xa_load(&mapping->i_pages, start);
+	if (!*populated)
+		return xa_find(&mapping->i_pages, &index, end - 1, XA_PRESENT) ? index : end;
+
+	while (index < end && xa_load(&mapping->i_pages, index)) {
+		index++;
+		cond_resched();
+	}
+
+	return index;
+}
+
+static int get_attributes(struct file *file, struct kvm_memory_attributes2 *req)
+{
+	struct inode *inode = file_inode(file);
+	pgoff_t start = req->offset >> PAGE_SHIFT;
+	pgoff_t end = start + (req->size >> PAGE_SHIFT);
+	bool populated;
+
+	filemap_invalidate_lock_shared(inode->i_mapping);
+	req->attributes = kvm_gmem_attrs_load(kvm_gmem_attrs(inode), start);
+	end = kvm_gmem_attrs_run(kvm_gmem_attrs(inode), start, end);
+	end = populated_run(inode->i_mapping, start, end, &populated);
+	filemap_invalidate_unlock_shared(inode->i_mapping);
+
+	req->size = (u64)(end - start) << PAGE_SHIFT;
+	req->flags = populated ? KVM_MEMORY_ATTRIBUTES2_POPULATED : 0;
+	return 0;
+}
+
+/*
+ * The user's struct is read and written outside the invalidate_lock: it may lie in a
+ * mapping of the very file, whose faults take that lock.
+ */
+long kvm_gmem_ioctl(struct file *file, unsigned int ioctl, unsigned long arg)
+{
+	void __user *argp = (void __user *)arg;
+	struct kvm_memory_attributes2 req;
+	int ret;
+
+	if (ioctl != KVM_SET_MEMORY_ATTRIBUTES2 && ioctl != KVM_GET_MEMORY_ATTRIBUTES2)
+		return -ENOTTY;
+
+	if (copy_from_user(&req, argp, sizeof(req)))
+		return -EFAULT;
+
+	ret = check_request(file, &req);
+	if (ret)
+		return ret;
+
+	if (ioctl == KVM_SET_MEMORY_ATTRIBUTES2)
+		ret = set_attributes(file, &req);
+	else
+		ret = get_attributes(file, &req);
+
+	if (copy_to_user(argp, &req, sizeof(req)))
+		return -EFAULT;
+
+	return ret;
+}
