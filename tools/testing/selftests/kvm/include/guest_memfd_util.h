@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Helpers for tests of guest_memfd's per-page attributes, on any architecture:
+ * the two ioctls, accesses that may end in a signal, references that block a
+ * conversion, and a watch on the kernel log.
+ */
+#ifndef SELFTEST_KVM_GUEST_MEMFD_UTIL_H
+#define SELFTEST_KVM_GUEST_MEMFD_UTIL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <linux/types.h>
+#include <linux/kvm.h>
+#include <linux/kvm_gmem.h>
+
+#include "test_util.h"
+
+#define GMEM_PRIVATE	KVM_MEMORY_ATTRIBUTE_PRIVATE
+#define GMEM_SHARED	0ULL
+
+/* What error_offset holds before a call: shows whether the kernel wrote to it. */
+#define GMEM_NO_OFFSET	(~0ULL - 0xfff)
+
+/* All of these return 0, a value >= 0, or -errno; none of them asserts. */
+int gmem_check_cap(int fd, unsigned long cap);
+int gmem_create(int vm_fd, u64 size, u64 flags);
+int gmem_set_slot(int vm_fd, u32 slot, u64 gpa, u64 size, void *hva, int fd,
+		  u64 offset);
+int gmem_set_attr_err(int fd, u64 offset, u64 size, u64 attributes,
+		      u64 *error_offset);
+int gmem_set_attr(int fd, u64 offset, u64 size, u64 attributes);
+int gmem_get_attr(int fd, u64 offset, u64 size,
+		  struct kvm_memory_attributes2 *attr);
+int gmem_punch(int fd, u64 offset, u64 size);
+
+/* Attribute of one page, and whether it is in memory; asserts that it can be read. */
+u64 gmem_attr_of(int fd, u64 offset);
+bool gmem_populated(int fd, u64 offset);
+
+void *gmem_map(int fd, u64 size);
+
+/*
+ * One access by host userspace: 0, or the signal it ended in. The accessed cache
+ * line is cleaned and invalidated, because a guest without an MMU goes past it.
+ */
+int gmem_host_read64(const void *addr, u64 *val);
+int gmem_host_write64(void *addr, u64 val);
+/* For places where the access has to work. */
+u64 gmem_host_get64(const void *addr);
+void gmem_host_set64(void *addr, u64 val);
+
+/* A kernel access on userspace's behalf: 0 or -errno. */
+int gmem_kernel_read(const void *addr);
+int gmem_kernel_write(void *addr);
+int gmem_process_vm_read(pid_t pid, const void *addr, u64 *val);
+
+/* Page frame behind a mapped address, 0 when not present or not permitted. */
+u64 gmem_pfn(const void *addr);
+
+/* Something that holds a reference to mapped pages until it is dropped. */
+enum gmem_pin_kind {
+	GMEM_PIN_VMSPLICE,	/* a short reference, kept in a pipe */
+	GMEM_PIN_IO_URING,	/* FOLL_LONGTERM, a registered buffer */
+	GMEM_PIN_GUP_TEST,	/* FOLL_LONGTERM, needs CONFIG_GUP_TEST */
+	GMEM_NR_PINS,
+};
+
+struct gmem_pin {
+	enum gmem_pin_kind kind;
+	int fd[2];
+};
+
+const char *gmem_pin_name(enum gmem_pin_kind kind);
+int gmem_pin_take(struct gmem_pin *pin, enum gmem_pin_kind kind, void *addr,
+		  size_t size);
+void gmem_pin_drop(struct gmem_pin *pin);
+
+/* Descriptors to another process. */
+int gmem_send_fd(int sock, int fd);
+int gmem_recv_fd(int sock);
+
+/* The kernel log from here on: how many lines report a kernel bug. */
+int gmem_kmsg_open(void);
+int gmem_kmsg_bad(int fd);
+
+u64 gmem_meminfo_kb(const char *name);
+u64 gmem_status_kb(const char *name);
+
+#endif /* SELFTEST_KVM_GUEST_MEMFD_UTIL_H */
