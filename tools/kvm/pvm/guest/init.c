@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The demonstration guest's only process: says what it runs on, uses some memory, talks
+ * with `pvm demo` through a page that it shares, and powers off.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/klog.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "../demo.h"
+
+#define PAGE		4096UL
+#define MIB		(1UL << 20)
+#define SHARE_DEV	"/dev/pkvm-share"
+
+/* One write a line, so that no other line gets into it. */
+static void put(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+static void put(const char *fmt, ...)
+{
+	char line[256];
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(line, sizeof(line) - 1, fmt, ap);
+	va_end(ap);
+	if (n < 0)
+		return;
+	if (n > (int)sizeof(line) - 2)
+		n = sizeof(line) - 2;
+	line[n++] = '\n';
+	if (write(STDOUT_FILENO, line, n) != n)
+		return;
+}
+
+static void end(void)
+{
+	sync();
+	reboot(RB_POWER_OFF);
+	for (;;)
+		pause();
+}
+
+static void setup(void)
+{
+	int fd;
+
+	mkdir("/proc", 0755);
+	mkdir("/sys", 0755);
+	mkdir("/dev", 0755);
+	mount("proc", "/proc", "proc", 0, NULL);
+	mount("sysfs", "/sys", "sysfs", 0, NULL);
+	mount("devtmpfs", "/dev", "devtmpfs", 0, NULL);
+	fd = open("/dev/console", O_RDWR);
+	if (fd >= 0) {
+		dup2(fd, STDIN_FILENO);
+		dup2(fd, STDOUT_FILENO);
+		dup2(fd, STDERR_FILENO);
+		if (fd > STDERR_FILENO)
+			close(fd);
+	}
+	/* Only errors may still come between our lines. */
+	klogctl(8, NULL, 4);
+}
+
+static unsigned long mem_total_kb(void)
+{
+	unsigned long kb = 0;
+	char line[128];
+	FILE *f = fopen("/proc/meminfo", "r");
+
+	if (!f)
+		return 0;
+	while (fgets(line, sizeof(line), f) && sscanf(line, "MemTotal: %lu", &kb) != 1)
+		;
+	fclose(f);
+	return kb;
+}
+
+static void banner(void)
+{
+	struct utsname u;
+
+	if (!uname(&u))
+		put("guest: %s %s %s", u.sysname, u.release, u.machine);
+	put("guest: %ld CPUs, %lu MiB of memory, %s", sysconf(_SC_NPROCESSORS_ONLN),
+	    mem_total_kb() / 1024, access(SHARE_DEV, F_OK) ?
+	    "no " SHARE_DEV " (not protected, or no driver)" : "protected by pKVM");
+}
+
+/* Memory that the host has never given us yet, and that must keep what we write. */
+static bool use_memory(size_t size)
+{
+	uint64_t *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	size_t n = size / sizeof(*p), bad = 0;
+
+	if (p == MAP_FAILED) {
+		put("guest: no %zu MiB to test", size / MIB);
+		return false;
+	}
+	for (size_t i = 0; i < n; i++)
+		p[i] = i * 0x9e3779b97f4a7c15ULL;
+	for (size_t i = 0; i < n; i++)
+		bad += p[i] != i * 0x9e3779b97f4a7c15ULL;
+	munmap(p, size);
+	put("guest: %zu MiB written and read back, %zu errors", size / MIB, bad);
+	return !bad;
+}
+
+/* The guest physical address of a page of ours; 0 on failure. */
+static uint64_t gpa_of(const void *addr)
+{
+	uint64_t entry = 0;
+	int fd = open("/proc/self/pagemap", O_RDONLY);
+
+	if (fd < 0)
+		return 0;
+	if (pread(fd, &entry, sizeof(entry), (uintptr_t)addr / PAGE * sizeof(entry)) !=
+	    sizeof(entry))
+		entry = 0;
+	close(fd);
+	return entry >> 63 ? (entry & ((1ULL << 55) - 1)) * PAGE : 0;
+}
+
+/* A page shared with the host for as long as it is mapped. */
+static char *share_page(void)
+{
+	int fd = open(SHARE_DEV, O_RDWR);
+	char *p;
+
+	if (fd < 0)
+		return NULL;
+	p = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	close(fd);
+	return p == MAP_FAILED ? NULL : p;
+}
+
+/* What the host wrote, once it has; NULL if it never does. */
+static const char *await(const char *page)
+{
+	const volatile char *from = page + DEMO_REPLY_OFF;
+	static char text[64];
+
+	for (int ms = 0; ms < DEMO_PATIENCE_MS; ms += 10) {
+		if (*from) {
+			/* It may still be writing. */
+			usleep(50000);
+			for (size_t i = 0; i < sizeof(text) - 1; i++)
+				text[i] = from[i] >= ' ' && from[i] <= '~' ? from[i] : 0;
+			return text;
+		}
+		usleep(10000);
+	}
+	return NULL;
+}
+
+static void dialogue(void)
+{
+	char *secret, *shared, *keep;
+	const char *text;
+
+	if (access(SHARE_DEV, F_OK)) {
+		put(DEMO_NONE "there is no " SHARE_DEV);
+		return;
+	}
+	secret = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	shared = share_page();
+	keep = share_page();
+	if (secret == MAP_FAILED || !shared || !keep) {
+		put(DEMO_NONE "cannot share a page: %s", strerror(errno));
+		return;
+	}
+	mlock(secret, PAGE);
+	for (size_t i = 0; i + sizeof(DEMO_SECRET) <= PAGE; i += sizeof(DEMO_SECRET))
+		memcpy(secret + i, DEMO_SECRET, sizeof(DEMO_SECRET));
+	memcpy(shared, DEMO_HELLO, sizeof(DEMO_HELLO));
+	memcpy(keep, DEMO_KEEP, sizeof(DEMO_KEEP));
+
+	put(DEMO_READY "private=%#llx shared=%#llx keep=%#llx",
+	    (unsigned long long)gpa_of(secret), (unsigned long long)gpa_of(shared),
+	    (unsigned long long)gpa_of(keep));
+
+	text = await(shared);
+	if (!text) {
+		put("guest: no answer from the host");
+		return;
+	}
+	put(DEMO_ANSWER "%s", text);
+
+	munmap(shared, PAGE);
+	put(DEMO_UNSHARED);
+	if (!await(keep))
+		put("guest: the host has not looked at the unshared page");
+
+	for (size_t i = 0; i + sizeof(DEMO_SECRET) <= PAGE; i += sizeof(DEMO_SECRET)) {
+		if (memcmp(secret + i, DEMO_SECRET, sizeof(DEMO_SECRET))) {
+			put(DEMO_DAMAGED);
+			return;
+		}
+	}
+	put(DEMO_INTACT);
+	/* keep stays mapped, and so shared, and secret private, to the end. */
+}
+
+int main(void)
+{
+	setup();
+	banner();
+	if (!use_memory(mem_total_kb() > 48 * 1024 ? 16 * MIB : 4 * MIB))
+		put("guest: FAILED");
+	dialogue();
+	put("guest: power-off");
+	end();
+	return 0;
+}

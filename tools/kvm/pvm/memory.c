@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Guest memory: one guest_memfd (or pinned anonymous memory), and the only code that
+ * touches it.
+ *
+ * A guest may take back a page that it shared at any time, and the host's mapping
+ * then raises SIGBUS. So pvm never dereferences guest memory: the kernel copies for
+ * us, and what it cannot reach is -EFAULT. The copies go through a pipe rather than
+ * process_vm_readv(), which would pin the page for a moment and so make the guest's
+ * conversion of it fail, and which not every kernel has.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "pvm.h"
+
+/* What an empty pipe takes at once even where the user has too many pipes. */
+#define PIPE_CHUNK	4096
+
+static pthread_key_t pipe_key;
+static pthread_once_t pipe_once = PTHREAD_ONCE_INIT;
+
+static void pipe_free(void *ptr)
+{
+	int *fds = ptr;
+
+	close(fds[0]);
+	close(fds[1]);
+	free(fds);
+}
+
+static void pipe_init(void)
+{
+	if (pthread_key_create(&pipe_key, pipe_free))
+		abort();
+}
+
+/* This thread's pipe; empty between calls. */
+static int *pipe_get(void)
+{
+	int *fds;
+
+	pthread_once(&pipe_once, pipe_init);
+	fds = pthread_getspecific(pipe_key);
+	if (fds)
+		return fds;
+
+	fds = malloc(2 * sizeof(*fds));
+	if (!fds)
+		return NULL;
+	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK)) {
+		free(fds);
+		return NULL;
+	}
+	if (pthread_setspecific(pipe_key, fds)) {
+		pipe_free(fds);
+		return NULL;
+	}
+	return fds;
+}
+
+/*
+ * Copies len bytes, either side of which may be memory that cannot be reached:
+ * -EFAULT then, with part of it possibly copied.
+ */
+static int copy_fragile(void *dst, const void *src, size_t len)
+{
+	int *fds = pipe_get();
+	char scratch[PIPE_CHUNK];
+
+	if (!fds)
+		return -ENOMEM;
+
+	while (len) {
+		size_t want = len < PIPE_CHUNK ? len : PIPE_CHUNK;
+		ssize_t in, out;
+
+		in = write(fds[1], src, want);
+		if (in < 0 && errno == EINTR)
+			continue;
+		if (in <= 0)
+			return in ? -errno : -EIO;
+
+		for (ssize_t done = 0; done < in; done += out) {
+			out = read(fds[0], (char *)dst + done, in - done);
+			if (out < 0 && errno == EINTR) {
+				out = 0;
+			} else if (out <= 0) {
+				int err = out ? -errno : -EIO;
+
+				while (read(fds[0], scratch, sizeof(scratch)) > 0)
+					;
+				return err;
+			}
+		}
+
+		dst = (char *)dst + in;
+		src = (const char *)src + in;
+		len -= in;
+	}
+	return 0;
+}
+
+int copy_from_fragile(void *dst, const void *src, size_t len)
+{
+	return copy_fragile(dst, src, len);
+}
+
+int copy_to_fragile(void *dst, const void *src, size_t len)
+{
+	return copy_fragile(dst, src, len);
+}
+
+static void *memory_host(struct vm *vm, uint64_t gpa, size_t len)
+{
+	uint64_t offset = gpa - PVM_RAM_BASE;
+
+	if (gpa < PVM_RAM_BASE || offset > vm->opt->mem || len > vm->opt->mem - offset)
+		return NULL;
+	return (char *)vm->ram + offset;
+}
+
+int memory_read(struct vm *vm, uint64_t gpa, void *buf, size_t len)
+{
+	void *host = memory_host(vm, gpa, len);
+
+	return host ? copy_from_fragile(buf, host, len) : -EFAULT;
+}
+
+int memory_write(struct vm *vm, uint64_t gpa, const void *buf, size_t len)
+{
+	void *host = memory_host(vm, gpa, len);
+
+	return host ? copy_to_fragile(host, buf, len) : -EFAULT;
+}
+
+/* len bytes from the file's current place; -ENODATA if it ends before. */
+int memory_load(struct vm *vm, uint64_t gpa, int fd, uint64_t len)
+{
+	char *host = memory_host(vm, gpa, len);
+
+	if (!host)
+		return -EFAULT;
+
+	while (len) {
+		ssize_t n = read(fd, host, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (!n)
+			return -ENODATA;
+		host += n;
+		len -= n;
+	}
+	return 0;
+}
+
+/* Pinned pages of a protected guest are charged to RLIMIT_MEMLOCK. */
+static int memory_raise_memlock(uint64_t mem)
+{
+	struct rlimit lim = { RLIM_INFINITY, RLIM_INFINITY };
+
+	if (!setrlimit(RLIMIT_MEMLOCK, &lim))
+		return 0;
+	if (getrlimit(RLIMIT_MEMLOCK, &lim))
+		return -errno;
+	if (lim.rlim_max == RLIM_INFINITY || lim.rlim_max >= mem) {
+		lim.rlim_cur = lim.rlim_max;
+		return setrlimit(RLIMIT_MEMLOCK, &lim) ? -errno : 0;
+	}
+	return -EPERM;
+}
+
+static int memory_init_anon(struct vm *vm)
+{
+	struct kvm_userspace_memory_region slot = {
+		.guest_phys_addr = PVM_RAM_BASE,
+		.memory_size = vm->opt->mem,
+	};
+
+	if (vm->opt->protect && memory_raise_memlock(vm->opt->mem)) {
+		say("--anon: RLIMIT_MEMLOCK is below --mem, and pinned memory is charged to it: raise it (ulimit -l), or leave out --anon");
+		return PVM_EXIT_HOST;
+	}
+
+	vm->ram = mmap(NULL, vm->opt->mem, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (vm->ram == MAP_FAILED) {
+		say("--mem: cannot map guest memory: %s", strerror(errno));
+		return PVM_EXIT_FAIL;
+	}
+
+	slot.userspace_addr = (uintptr_t)vm->ram;
+	if (ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &slot)) {
+		say("KVM_SET_USER_MEMORY_REGION: %s", strerror(errno));
+		return PVM_EXIT_FAIL;
+	}
+	return 0;
+}
+
+static int memory_init_gmem(struct vm *vm)
+{
+	struct kvm_create_guest_memfd create = {
+		.size = vm->opt->mem,
+		.flags = GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED,
+	};
+	struct kvm_userspace_memory_region2 slot = {
+		.flags = KVM_MEM_GUEST_MEMFD,
+		.guest_phys_addr = PVM_RAM_BASE,
+		.memory_size = vm->opt->mem,
+	};
+
+	vm->gmem_fd = ioctl(vm->fd, KVM_CREATE_GUEST_MEMFD, &create);
+	if (vm->gmem_fd < 0) {
+		say("this kernel cannot make a guest_memfd that the host may map (%s): use one with CONFIG_KVM_GUEST_MEMFD, or --anon",
+		    strerror(errno));
+		return PVM_EXIT_HOST;
+	}
+
+	vm->ram = mmap(NULL, vm->opt->mem, PROT_READ | PROT_WRITE, MAP_SHARED,
+		       vm->gmem_fd, 0);
+	if (vm->ram == MAP_FAILED) {
+		say("--mem: cannot map the guest_memfd: %s", strerror(errno));
+		return PVM_EXIT_FAIL;
+	}
+
+	slot.userspace_addr = (uintptr_t)vm->ram;
+	slot.guest_memfd = vm->gmem_fd;
+	if (ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION2, &slot)) {
+		say("KVM_SET_USER_MEMORY_REGION2: %s", strerror(errno));
+		return PVM_EXIT_FAIL;
+	}
+	return 0;
+}
+
+/* Reported; PVM_EXIT_*. */
+int memory_init(struct vm *vm)
+{
+	int ret = vm->opt->anon ? memory_init_anon(vm) : memory_init_gmem(vm);
+
+	if (vm->ram == MAP_FAILED)
+		vm->ram = NULL;
+	return ret;
+}
+
+/*
+ * The guest's image is in place: from here on, all of a protected guest's memory is
+ * its own. Reported; PVM_EXIT_*.
+ */
+int memory_seal(struct vm *vm)
+{
+	uint64_t offset = 0;
+	int ret;
+
+	if (!vm->opt->protect || vm->opt->anon)
+		return 0;
+
+	ret = gmem_set(vm->gmem_fd, 0, vm->opt->mem, true, &offset);
+	if (ret) {
+		say("cannot make guest memory private: %s at offset %#llx%s", strerror(-ret),
+		    (unsigned long long)offset,
+		    ret == -EAGAIN ? " (some process holds a reference to the page)" : "");
+		return PVM_EXIT_FAIL;
+	}
+	return 0;
+}

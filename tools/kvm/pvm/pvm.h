@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * pvm - a small VMM for protected guests whose memory is a guest_memfd.
+ *
+ * One file per subject; this header is what they share. Functions return 0 or a
+ * negative errno, and have printed a message that names the option, the cause and
+ * the remedy where they say "reported".
+ */
+#ifndef PVM_H
+#define PVM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <pthread.h>
+#include <sys/types.h>
+
+#include <linux/kvm.h>
+#include "kvm_gmem_compat.h"
+
+/*
+ * Exit codes of every subcommand; --help and pvm.1 list them. A signal that ends
+ * the guest gives 128 + its number.
+ */
+enum {
+	PVM_EXIT_OK		= 0,	/* the guest powered off; the check held */
+	PVM_EXIT_FAIL		= 1,	/* pvm or a system call failed */
+	PVM_EXIT_USAGE		= 2,	/* a bad option, number or input file */
+	PVM_EXIT_HOST		= 3,	/* the host cannot do it */
+	PVM_EXIT_GUEST		= 4,	/* the guest had to be stopped */
+	PVM_EXIT_RESET		= 5,	/* the guest asked for a reset */
+	PVM_EXIT_TIMEOUT	= 124,	/* --timeout ran out */
+	PVM_EXIT_SIGNAL		= 128,
+};
+
+/*
+ * The guest's physical address space. RAM lies in one file, offset 0 being
+ * PVM_RAM_BASE: `pvm poke` and `pvm map` count on it.
+ */
+#define PVM_GICD_BASE	0x08000000ULL
+#define PVM_GICD_SIZE	0x00010000ULL
+#define PVM_GICR_BASE	0x080a0000ULL
+#define PVM_GICR_SIZE	0x00020000ULL	/* per vCPU */
+#define PVM_UART_BASE	0x09000000ULL
+#define PVM_UART_SIZE	0x00001000ULL
+#define PVM_UART_IRQ	1		/* SPI number, from 0 */
+#define PVM_RAM_BASE	0x80000000ULL
+
+#define PVM_NR_IRQS	128
+#define PVM_MAX_CPUS	8
+#define PVM_MIN_MEM	(32ULL << 20)
+#define PVM_MAX_MEM	(64ULL << 30)
+#define PVM_PAGE	4096ULL
+
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+
+struct pvm_options {
+	const char *kernel;
+	const char *initrd;
+	const char *append;
+	uint64_t mem;
+	uint64_t pool;
+	unsigned int cpus;
+	unsigned int timeout;		/* seconds; 0: none */
+	bool protect;
+	bool anon;
+};
+
+struct vm;
+
+struct vcpu {
+	struct vm *vm;
+	unsigned int id;
+	int fd;
+	struct kvm_run *run;
+	size_t run_size;
+	pthread_t thread;
+	bool started;
+	/* The last memory fault, to tell a retry from a loop. */
+	uint64_t fault_gpa;
+	unsigned int fault_count;
+};
+
+struct serial;
+
+/* A file that is loaded into guest memory. */
+struct image_file {
+	const char *path;
+	int fd;				/* -1: there is none */
+	uint64_t size;
+	uint64_t gpa;
+};
+
+struct vm {
+	const struct pvm_options *opt;
+	int kvm_fd;
+	int fd;
+	int gic_fd;
+	int gmem_fd;			/* -1 with --anon */
+	/*
+	 * The host's mapping of guest RAM. Only memory.c touches it: any page may
+	 * become private at any time.
+	 */
+	void *ram;
+	struct serial *serial;
+
+	struct image_file kernel, initrd;
+	uint64_t kernel_end;		/* gpa, as the Image's header says */
+	uint64_t dtb_start;
+	uint64_t pool_start;		/* gpa; the pool ends where RAM ends */
+
+	unsigned int nr_vcpus;
+	struct vcpu vcpu[PVM_MAX_CPUS];
+
+	pthread_mutex_t stop_lock;
+	int stop_fd;			/* eventfd: readable when stopping */
+	bool stopping;			/* atomic; guarded by stop_lock for writing */
+	int stop_code;			/* guarded by stop_lock */
+};
+
+/* util.c */
+void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+int parse_u64(const char *option, const char *text, uint64_t min, uint64_t max,
+	      uint64_t *val);
+int parse_size(const char *option, const char *text, uint64_t min, uint64_t max,
+	       uint64_t *val);
+int parse_pid(const char *text, pid_t *pid);
+int write_all(int fd, const void *buf, size_t len);
+const char *size_text(uint64_t bytes, char *buf, size_t len);
+
+/* options.c: 0, or PVM_EXIT_USAGE when reported */
+int options_parse(int argc, char **argv, struct pvm_options *opt);
+extern const char options_help[];
+
+/* memory.c */
+int memory_init(struct vm *vm);
+int memory_read(struct vm *vm, uint64_t gpa, void *buf, size_t len);
+int memory_write(struct vm *vm, uint64_t gpa, const void *buf, size_t len);
+int memory_load(struct vm *vm, uint64_t gpa, int fd, uint64_t len);
+int memory_seal(struct vm *vm);
+int copy_from_fragile(void *dst, const void *src, size_t len);
+int copy_to_fragile(void *dst, const void *src, size_t len);
+
+/* attributes.c: ioctls on a guest_memfd, of this process or another's */
+struct gmem_run {
+	uint64_t offset;
+	uint64_t size;
+	bool private;
+	bool populated;
+};
+
+int gmem_set(int fd, uint64_t offset, uint64_t size, bool private, uint64_t *error_offset);
+int gmem_next_run(int fd, uint64_t offset, uint64_t end, struct gmem_run *run);
+
+/* vm.c; PVM_EXIT_* when reported */
+void vm_prepare(struct vm *vm, const struct pvm_options *opt);
+int vm_create(struct vm *vm);
+int vm_init_gic(struct vm *vm);
+int vm_irq_line(struct vm *vm, unsigned int spi, bool level);
+void vm_stop(struct vm *vm, int code);
+void vm_destroy(struct vm *vm);
+
+/* image.c, fdt.c; PVM_EXIT_* when reported */
+int image_open(struct vm *vm);
+int image_load(struct vm *vm);
+void image_close(struct vm *vm);
+int fdt_load(struct vm *vm);
+
+/* vcpu.c; PVM_EXIT_* when reported */
+int vcpu_create_all(struct vm *vm);
+int vcpu_start_all(struct vm *vm);
+void vcpu_kick_all(struct vm *vm);
+void vcpu_join_all(struct vm *vm);
+
+/* serial.c: ns16550a */
+struct serial *serial_create(struct vm *vm, int out_fd);
+void serial_destroy(struct serial *s);
+void serial_access(struct serial *s, uint64_t reg, uint8_t *data, bool is_write);
+size_t serial_input_room(struct serial *s);
+void serial_input(struct serial *s, const uint8_t *buf, size_t len);
+
+/* terminal.c: the user's terminal as the guest's console */
+void terminal_raw(void);
+void terminal_restore(void);
+bool terminal_filter(uint8_t *buf, size_t *len);
+
+/* target.c: another process's guest_memfd */
+struct target {
+	int fd;
+	uint64_t size;
+};
+
+int target_open(pid_t pid, struct target *t, bool quiet);
+void target_close(struct target *t);
+
+/* probe.c: touch memory that may not let us */
+int probe_read(const void *addr, void *buf, size_t len);
+int probe_write(void *addr, const void *buf, size_t len);
+const char *probe_result(int ret);
+
+/* map.c */
+struct map_counts {
+	uint64_t private, shared, untouched;	/* pages */
+};
+
+int map_count(const struct target *t, struct map_counts *counts);
+
+/* trace.c: the kernel's own account of donated and shared pages */
+struct trace {
+	bool active;
+	bool lossy;
+	uint64_t nr_pages;
+	/* By page offset in the guest_memfd. */
+	uint64_t *donated;		/* pfn; 0: never given to the guest */
+	bool *shared;			/* the guest has shared it at some time */
+};
+
+int trace_start(void);
+void trace_line(struct trace *t, const char *line);
+int trace_read(struct trace *t, uint64_t nr_pages);
+void trace_stop(struct trace *t);
+
+/* kmsg.c: reports of trouble in the kernel log */
+int kmsg_check(unsigned int *lines, char *first, size_t len);
+
+/* Subcommands: main.c's table */
+int cmd_run(int argc, char **argv);
+int cmd_map(int argc, char **argv);
+int cmd_poke(int argc, char **argv);
+int cmd_demo(int argc, char **argv);
+
+#endif

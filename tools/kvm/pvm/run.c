@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * pvm run: puts a guest together, and waits for its end.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "pvm.h"
+
+#define INPUT_RETRY_MS	10
+
+static int64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
+}
+
+/* Returns false once there will be no more input. */
+static bool run_input(struct vm *vm)
+{
+	uint8_t buf[256];
+	size_t room = serial_input_room(vm->serial), len;
+	ssize_t n;
+
+	n = read(STDIN_FILENO, buf, room < sizeof(buf) ? room : sizeof(buf));
+	if (n < 0)
+		return errno == EINTR || errno == EAGAIN;
+	if (!n)
+		return false;
+
+	len = n;
+	if (terminal_filter(buf, &len)) {
+		say("stopped by Ctrl-A x");
+		vm_stop(vm, PVM_EXIT_SIGNAL + SIGINT);
+		return false;
+	}
+	serial_input(vm->serial, buf, len);
+	return true;
+}
+
+/* The main thread's part: input, signals, time; until something stops the guest. */
+static void run_wait(struct vm *vm, int sig_fd)
+{
+	int64_t end = vm->opt->timeout ? now_ms() + vm->opt->timeout * 1000LL : 0;
+	bool input = true;
+
+	for (;;) {
+		bool listen = input && serial_input_room(vm->serial);
+		struct pollfd fds[] = {
+			{ .fd = vm->stop_fd, .events = POLLIN },
+			{ .fd = sig_fd, .events = POLLIN },
+			{ .fd = listen ? STDIN_FILENO : -1, .events = POLLIN },
+		};
+		int wait = -1;
+
+		if (end) {
+			int64_t left = end - now_ms();
+
+			if (left <= 0) {
+				say("--timeout: the guest did not end within %u s", vm->opt->timeout);
+				vm_stop(vm, PVM_EXIT_TIMEOUT);
+				return;
+			}
+			wait = left < 1000000 ? left : 1000000;
+		}
+		/* The guest makes room without telling us. */
+		if (input && !listen && (wait < 0 || wait > INPUT_RETRY_MS))
+			wait = INPUT_RETRY_MS;
+
+		if (poll(fds, ARRAY_SIZE(fds), wait) < 0) {
+			if (errno == EINTR)
+				continue;
+			say("poll: %s", strerror(errno));
+			vm_stop(vm, PVM_EXIT_FAIL);
+			return;
+		}
+
+		if (fds[0].revents)
+			return;
+		if (fds[1].revents) {
+			struct signalfd_siginfo si;
+
+			if (read(sig_fd, &si, sizeof(si)) == sizeof(si)) {
+				say("stopped by signal %u", si.ssi_signo);
+				vm_stop(vm, PVM_EXIT_SIGNAL + si.ssi_signo);
+				return;
+			}
+		}
+		if (fds[2].revents)
+			input = run_input(vm);
+	}
+}
+
+static int run_guest(struct vm *vm, int sig_fd)
+{
+	int ret;
+
+	ret = memory_init(vm) ?: image_load(vm) ?: fdt_load(vm) ?:
+	      vcpu_create_all(vm) ?: vm_init_gic(vm) ?: memory_seal(vm);
+	if (ret)
+		return ret;
+
+	vm->serial = serial_create(vm, STDOUT_FILENO);
+	if (!vm->serial) {
+		say("no memory for the console");
+		return PVM_EXIT_FAIL;
+	}
+
+	terminal_raw();
+	if (!vcpu_start_all(vm))
+		run_wait(vm, sig_fd);
+	else
+		vm_stop(vm, PVM_EXIT_FAIL);
+	vcpu_kick_all(vm);
+	vcpu_join_all(vm);
+	terminal_restore();
+	return vm->stop_code;
+}
+
+int cmd_run(int argc, char **argv)
+{
+	struct pvm_options opt;
+	struct vm vm;
+	sigset_t set;
+	int sig_fd, ret;
+
+	ret = options_parse(argc, argv, &opt);
+	if (ret)
+		return ret;
+
+	/* Blocked in every thread: only signalfd sees them. */
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	sig_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (sig_fd < 0) {
+		say("signalfd: %s", strerror(errno));
+		return PVM_EXIT_FAIL;
+	}
+
+	vm_prepare(&vm, &opt);
+	ret = image_open(&vm) ?: vm_create(&vm) ?: run_guest(&vm, sig_fd);
+	vm_destroy(&vm);
+	close(sig_fd);
+	return ret;
+}

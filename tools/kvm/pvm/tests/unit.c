@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Unit tests of what needs no KVM; for the build machine, under ASan and UBSan.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "pvm.h"
+
+static int tests, failed;
+
+#define CHECK(cond)								\
+do {										\
+	tests++;								\
+	if (!(cond)) {								\
+		failed++;							\
+		printf("not ok: line %d: %s\n", __LINE__, #cond);		\
+	}									\
+} while (0)
+
+static bool irq;
+
+/* What the device model needs of vm.c. */
+int vm_irq_line(struct vm *vm, unsigned int spi, bool level)
+{
+	(void)vm;
+	CHECK(spi == PVM_UART_IRQ);
+	irq = level;
+	return 0;
+}
+
+static void test_numbers(void)
+{
+	static const char *const bad[] = {
+		"", "-1", " 1", "1 ", "x", "0x", "1Q", "1KK", "4097", "18446744073709551616",
+		"99999999999G", "1K ", "+4096",
+	};
+	uint64_t val = 7;
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		CHECK(parse_size("--size", bad[i], 0, UINT64_MAX, &val));
+	CHECK(!parse_size("--size", "0x1000", 0, UINT64_MAX, &val) && val == 4096);
+	CHECK(!parse_size("--size", "64K", 0, UINT64_MAX, &val) && val == 65536);
+	CHECK(!parse_size("--size", "2g", 0, UINT64_MAX, &val) && val == 2ULL << 30);
+	CHECK(parse_size("--size", "4K", 8192, 65536, &val));
+	CHECK(parse_size("--size", "128K", 8192, 65536, &val));
+	CHECK(parse_u64("--n", "4K", 0, 10000, &val));
+	CHECK(!parse_u64("--n", "8", 1, 8, &val) && val == 8);
+	CHECK(parse_u64("--n", "9", 1, 8, &val) && val == 8);
+}
+
+/* A page beyond the end of its file raises SIGBUS, as a private page does. */
+static void test_copy(void)
+{
+	size_t len = 3 * PVM_PAGE;
+	uint8_t *buf = malloc(len), *map;
+	int fd = memfd_create("unit", 0);
+
+	CHECK(fd >= 0 && !ftruncate(fd, len));
+	map = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	CHECK(map != MAP_FAILED);
+
+	for (size_t i = 0; i < len; i++)
+		buf[i] = i * 7;
+	CHECK(!copy_to_fragile(map, buf, len));
+	CHECK(!memcmp(map, buf, len));
+	memset(buf, 0, len);
+	CHECK(!copy_from_fragile(buf, map, len));
+	CHECK(buf[1] == 7 && buf[len - 1] == (uint8_t)((len - 1) * 7));
+
+	CHECK(!ftruncate(fd, PVM_PAGE));
+	CHECK(copy_from_fragile(buf, map + PVM_PAGE, 1) == -EFAULT);
+	CHECK(copy_from_fragile(buf, map, len) == -EFAULT);
+	CHECK(copy_from_fragile(buf, map + PVM_PAGE - 8, 16) == -EFAULT);
+	CHECK(copy_to_fragile(map + PVM_PAGE, buf, 1) == -EFAULT);
+	CHECK(copy_to_fragile(map + PVM_PAGE - 8, buf, 16) == -EFAULT);
+	/* Nothing of the failures is left in the pipe. */
+	memset(map, 0x5a, PVM_PAGE);
+	CHECK(!copy_from_fragile(buf, map, 16) && buf[0] == 0x5a && buf[15] == 0x5a);
+
+	CHECK(probe_read(map, buf, 1) == 0);
+	CHECK(probe_read(map + PVM_PAGE, buf, 1) == SIGBUS);
+	CHECK(probe_write(map + PVM_PAGE, buf, 1) == SIGBUS);
+	CHECK(probe_write(map, buf, 1) == 0);
+
+	munmap(map, len);
+	close(fd);
+	free(buf);
+}
+
+static void test_bounds(void)
+{
+	struct pvm_options opt = { .mem = 2 * PVM_PAGE };
+	struct vm vm = { .opt = &opt };
+	uint8_t byte = 3;
+
+	vm.ram = mmap(NULL, opt.mem, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(!memory_write(&vm, PVM_RAM_BASE + opt.mem - 1, &byte, 1));
+	CHECK(!memory_read(&vm, PVM_RAM_BASE + opt.mem, &byte, 0));
+	CHECK(memory_read(&vm, PVM_RAM_BASE + opt.mem, &byte, 1) == -EFAULT);
+	CHECK(memory_read(&vm, PVM_RAM_BASE + opt.mem - 1, &byte, 2) == -EFAULT);
+	CHECK(memory_read(&vm, PVM_RAM_BASE - 1, &byte, 1) == -EFAULT);
+	CHECK(memory_read(&vm, 0, &byte, 1) == -EFAULT);
+	CHECK(memory_read(&vm, UINT64_MAX, &byte, 1) == -EFAULT);
+	CHECK(memory_read(&vm, PVM_RAM_BASE, &byte, SIZE_MAX) == -EFAULT);
+	CHECK(memory_read(&vm, PVM_RAM_BASE + 1, &byte, SIZE_MAX) == -EFAULT);
+	munmap(vm.ram, opt.mem);
+}
+
+static uint8_t reg_read(struct serial *s, unsigned int reg)
+{
+	uint8_t val = 0;
+
+	serial_access(s, reg, &val, false);
+	return val;
+}
+
+static void reg_write(struct serial *s, unsigned int reg, uint8_t val)
+{
+	serial_access(s, reg, &val, true);
+}
+
+static void test_serial(void)
+{
+	uint8_t input[300];
+	char out[8] = "";
+	struct serial *s;
+	int fds[2];
+
+	CHECK(!pipe(fds));
+	s = serial_create(NULL, fds[1]);
+
+	CHECK(reg_read(s, 5) == 0x60);
+	reg_write(s, 0, 'h');
+	CHECK(read(fds[0], out, sizeof(out)) == 1 && out[0] == 'h');
+
+	/* The transmit interrupt: on when enabled, off when read, on after a byte. */
+	CHECK(!irq && reg_read(s, 2) == 0x01);
+	reg_write(s, 1, 0x02);
+	CHECK(irq && reg_read(s, 2) == 0x02 && !irq);
+	CHECK(reg_read(s, 2) == 0x01);
+	reg_write(s, 0, 'i');
+	CHECK(irq);
+	reg_write(s, 1, 0);
+	CHECK(!irq);
+
+	/* The divisor latch is not the data register. */
+	reg_write(s, 3, 0x80);
+	reg_write(s, 0, 0x12);
+	CHECK(reg_read(s, 0) == 0x12);
+	reg_write(s, 3, 0x03);
+
+	/* More input than fits is cut, not written beyond. */
+	memset(input, 'x', sizeof(input));
+	reg_write(s, 1, 0x01);
+	serial_input(s, input, sizeof(input));
+	CHECK(irq && serial_input_room(s) == 0 && reg_read(s, 2) == 0x04);
+	for (int i = 0; i < 256; i++)
+		CHECK(reg_read(s, 5) & 1 && reg_read(s, 0) == 'x');
+	CHECK(!(reg_read(s, 5) & 1) && !irq && reg_read(s, 0) == 0);
+
+	reg_write(s, 4, 0x10);
+	reg_write(s, 0, 'l');
+	CHECK(reg_read(s, 0) == 'l');
+	for (unsigned int reg = 0; reg < 4096; reg++) {
+		reg_read(s, reg);
+		reg_write(s, reg, 0xff);
+	}
+
+	serial_destroy(s);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+static void test_trace(void)
+{
+	struct trace t = { .nr_pages = 16 };
+
+	t.donated = calloc(t.nr_pages, sizeof(*t.donated));
+	t.shared = calloc(t.nr_pages, sizeof(*t.shared));
+	trace_line(&t, "# entries-in-buffer/entries-written: 4/4   #P:2");
+	CHECK(!t.lossy);
+	trace_line(&t, " pvm-1 [000] ... 1.0: pkvm_gmem_donate: gfn 0x80002 pfn 0x1234 nr 2");
+	CHECK(t.donated[2] == 0x1234 && t.donated[3] == 0x1235 && !t.donated[4]);
+	trace_line(&t, " pvm-1 [000] ... 1.0: pkvm_gmem_share: gfn 0x80002 nr 2 ret 1");
+	CHECK(t.shared[2] && !t.shared[3]);
+	trace_line(&t, " pvm-1 [000] ... 1.0: pkvm_gmem_share: gfn 0x80004 nr 2 ret -11");
+	CHECK(!t.shared[4]);
+	/* Outside of RAM, across its end, and nonsense. */
+	trace_line(&t, "pkvm_gmem_donate: gfn 0x10 pfn 0x1 nr 1000000");
+	trace_line(&t, "pkvm_gmem_donate: gfn 0x8000f pfn 0x77 nr 18446744073709551615");
+	CHECK(t.donated[15] == 0x77);
+	trace_line(&t, "pkvm_gmem_donate: gfn x pfn y");
+	trace_line(&t, "# entries-in-buffer/entries-written: 4/5   #P:2");
+	CHECK(t.lossy);
+	free(t.donated);
+	free(t.shared);
+}
+
+static void put_file(const char *path, const void *buf, size_t len)
+{
+	FILE *f = fopen(path, "w");
+
+	CHECK(f && fwrite(buf, 1, len, f) == len);
+	fclose(f);
+}
+
+static void test_image(void)
+{
+	struct pvm_options opt = { .mem = 32 << 20, .pool = 4 << 20 };
+	char path[] = "/tmp/pvm-unit-XXXXXX";
+	struct vm vm = { .opt = &opt };
+	uint64_t h[512] = { 0 };
+	int fd = mkstemp(path);
+
+	CHECK(fd >= 0);
+	close(fd);
+	opt.kernel = path;
+	h[2] = 4096 + 1024;			/* image_size: the file, and some .bss */
+	h[7] = 0x644d5241;			/* magic, no PE header */
+
+#define OPEN(len) ({								\
+	int __ret;								\
+										\
+	put_file(path, h, len);							\
+	vm.kernel.fd = vm.initrd.fd = -1;					\
+	__ret = image_open(&vm);						\
+	image_close(&vm);							\
+	__ret;									\
+})
+	CHECK(OPEN(4096) == 0 && vm.kernel.gpa == PVM_RAM_BASE &&
+	      vm.kernel_end == PVM_RAM_BASE + 5120);
+	CHECK(OPEN(0) == PVM_EXIT_USAGE);
+	CHECK(OPEN(63) == PVM_EXIT_USAGE);
+	CHECK(OPEN(1024) == PVM_EXIT_USAGE);
+	h[1] = 2 << 20;				/* text_offset */
+	CHECK(OPEN(4096) == PVM_EXIT_USAGE);
+	h[1] = 0x80000;
+	CHECK(OPEN(4096) == 0 && vm.kernel.gpa == PVM_RAM_BASE + 0x80000);
+	h[3] = 1;				/* big-endian */
+	CHECK(OPEN(4096) == PVM_EXIT_USAGE);
+	h[3] = 0;
+	h[2] = UINT64_MAX;
+	CHECK(OPEN(4096) == PVM_EXIT_USAGE);
+	h[2] = 0;
+	CHECK(OPEN(4096) == PVM_EXIT_USAGE);
+	h[2] = 5120;
+	h[7] |= 64ULL << 32;			/* a PE header: one section of 8192 bytes */
+	h[8] = 0x4550 | 1ULL << 48;
+	((uint32_t *)h)[22 + 4] = 8192;
+	CHECK(OPEN(4096) == PVM_EXIT_USAGE);
+	h[7] = 0;
+	CHECK(OPEN(4096) == PVM_EXIT_USAGE);
+	h[7] = 0x644d5241;
+	opt.initrd = "/nonexistent";
+	CHECK(OPEN(4096) == PVM_EXIT_USAGE);
+	opt.initrd = path;
+	CHECK(OPEN(4096) == 0 && vm.initrd.gpa > vm.kernel_end);
+	opt.mem = 4096;
+	opt.pool = 0;
+	CHECK(OPEN(4096) == PVM_EXIT_USAGE);
+	opt.kernel = "/tmp";
+	CHECK(OPEN(4096) == PVM_EXIT_USAGE);
+	unlink(path);
+}
+
+int main(void)
+{
+	/* The messages are for people; here only the results count. */
+	if (!freopen("/dev/null", "w", stderr))
+		return 1;
+	test_numbers();
+	test_copy();
+	test_bounds();
+	test_serial();
+	test_trace();
+	test_image();
+	printf("%d checks, %d failed\n", tests, failed);
+	return failed != 0;
+}

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * vCPUs: one thread each, and what they come out of KVM_RUN for.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <signal.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "pvm.h"
+
+/* A guest that faults on one page so often without getting on never will. */
+#define MAX_SAME_FAULT	10000
+
+#define CORE_REG(name)	(KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE |		\
+			 (offsetof(struct kvm_regs, name) / sizeof(uint32_t)))
+
+static int set_reg(struct vcpu *vcpu, uint64_t id, uint64_t val)
+{
+	struct kvm_one_reg reg = { .id = id, .addr = (uintptr_t)&val };
+
+	return ioctl(vcpu->fd, KVM_SET_ONE_REG, &reg);
+}
+
+/*
+ * All vCPUs before the first KVM_RUN: EL2 then closes the VM. Reported; PVM_EXIT_*.
+ */
+int vcpu_create_all(struct vm *vm)
+{
+	int run_size = ioctl(vm->kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
+
+	if (run_size <= 0) {
+		say("KVM_GET_VCPU_MMAP_SIZE: %s", strerror(errno));
+		return PVM_EXIT_FAIL;
+	}
+
+	for (unsigned int i = 0; i < vm->opt->cpus; i++) {
+		struct vcpu *vcpu = &vm->vcpu[i];
+
+		vcpu->vm = vm;
+		vcpu->id = i;
+		vcpu->fd = ioctl(vm->fd, KVM_CREATE_VCPU, (unsigned long)i);
+		if (vcpu->fd < 0) {
+			say("--cpus: cannot create vCPU %u: %s", i, strerror(errno));
+			return PVM_EXIT_FAIL;
+		}
+		vm->nr_vcpus = i + 1;
+		vcpu->run_size = run_size;
+		vcpu->run = mmap(NULL, run_size, PROT_READ | PROT_WRITE, MAP_SHARED,
+				 vcpu->fd, 0);
+		if (vcpu->run == MAP_FAILED) {
+			vcpu->run = NULL;
+			say("cannot map vCPU %u: %s", i, strerror(errno));
+			return PVM_EXIT_FAIL;
+		}
+	}
+	return 0;
+}
+
+/* Features that EL2 lets a protected guest have, and no others. */
+static int vcpu_init(struct vcpu *vcpu)
+{
+	struct vm *vm = vcpu->vm;
+	struct kvm_vcpu_init init;
+
+	if (ioctl(vm->fd, KVM_ARM_PREFERRED_TARGET, &init))
+		return -errno;
+
+	memset(init.features, 0, sizeof(init.features));
+	init.features[0] = 1U << KVM_ARM_VCPU_PSCI_0_2;
+	if (ioctl(vm->kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_ARM_PTRAUTH_ADDRESS) > 0 &&
+	    ioctl(vm->kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_ARM_PTRAUTH_GENERIC) > 0)
+		init.features[0] |= 1U << KVM_ARM_VCPU_PTRAUTH_ADDRESS |
+				    1U << KVM_ARM_VCPU_PTRAUTH_GENERIC;
+	if (vcpu->id)
+		init.features[0] |= 1U << KVM_ARM_VCPU_POWER_OFF;
+
+	if (ioctl(vcpu->fd, KVM_ARM_VCPU_INIT, &init))
+		return -errno;
+	if (vcpu->id)
+		return 0;
+
+	if (set_reg(vcpu, CORE_REG(regs.pc), vm->kernel.gpa) ||
+	    set_reg(vcpu, CORE_REG(regs.regs[0]), vm->dtb_start))
+		return -errno;
+	return 0;
+}
+
+/*
+ * The guest needs [gpa, gpa + size) private, or shared: see to it, and run again.
+ * This is all that a VMM does about private memory, on every architecture.
+ */
+static int vcpu_memory_fault(struct vcpu *vcpu)
+{
+	struct vm *vm = vcpu->vm;
+	uint64_t gpa = vcpu->run->memory_fault.gpa;
+	uint64_t size = vcpu->run->memory_fault.size;
+	uint64_t flags = vcpu->run->memory_fault.flags;
+	bool private = flags & KVM_MEMORY_EXIT_FLAG_PRIVATE;
+	uint64_t offset = gpa - PVM_RAM_BASE, stuck = 0;
+	int ret;
+
+	if (vm->gmem_fd < 0 || flags & ~KVM_MEMORY_EXIT_FLAG_PRIVATE ||
+	    gpa < PVM_RAM_BASE || offset >= vm->opt->mem ||
+	    !size || size > vm->opt->mem - offset) {
+		say("vCPU %u stopped: a memory fault at %#llx (size %#llx, flags %#llx) that pvm cannot resolve",
+		    vcpu->id, (unsigned long long)gpa, (unsigned long long)size,
+		    (unsigned long long)flags);
+		return PVM_EXIT_GUEST;
+	}
+
+	if (gpa != vcpu->fault_gpa)
+		vcpu->fault_count = 0;
+	vcpu->fault_gpa = gpa;
+	if (++vcpu->fault_count > MAX_SAME_FAULT) {
+		say("vCPU %u stopped: it faults on %#llx again and again", vcpu->id,
+		    (unsigned long long)gpa);
+		return PVM_EXIT_FAIL;
+	}
+
+	ret = gmem_set(vm->gmem_fd, offset, size, private, &stuck);
+	if (!ret)
+		return 0;
+	say("vCPU %u stopped: cannot make %#llx %s: %s%s", vcpu->id,
+	    (unsigned long long)(PVM_RAM_BASE + stuck), private ? "private" : "shared",
+	    strerror(-ret),
+	    ret == -EAGAIN ? " (a process on the host holds a reference to it)" : "");
+	return PVM_EXIT_FAIL;
+}
+
+static void vcpu_mmio(struct vcpu *vcpu)
+{
+	uint64_t addr = vcpu->run->mmio.phys_addr;
+	uint32_t len = vcpu->run->mmio.len;
+	uint8_t *data = vcpu->run->mmio.data;
+	bool is_write = vcpu->run->mmio.is_write;
+
+	if (len > sizeof(vcpu->run->mmio.data))
+		return;
+	/* What is not there reads as zero. */
+	if (!is_write)
+		memset(data, 0, len);
+	if (addr - PVM_UART_BASE < PVM_UART_SIZE && len)
+		serial_access(vcpu->vm->serial, addr - PVM_UART_BASE, data, is_write);
+}
+
+static int vcpu_system_event(struct vcpu *vcpu)
+{
+	switch (vcpu->run->system_event.type) {
+	case KVM_SYSTEM_EVENT_SHUTDOWN:
+		return PVM_EXIT_OK;
+	case KVM_SYSTEM_EVENT_RESET:
+		say("the guest asked for a reset");
+		return PVM_EXIT_RESET;
+	default:
+		say("the guest ended with system event %u", vcpu->run->system_event.type);
+		return PVM_EXIT_GUEST;
+	}
+}
+
+/* -1 to go on, or PVM_EXIT_* when reported. */
+static int vcpu_exit(struct vcpu *vcpu)
+{
+	switch (vcpu->run->exit_reason) {
+	case KVM_EXIT_MMIO:
+		vcpu_mmio(vcpu);
+		return -1;
+	case KVM_EXIT_SYSTEM_EVENT:
+		return vcpu_system_event(vcpu);
+	case KVM_EXIT_INTR:
+		return -1;
+	case KVM_EXIT_INTERNAL_ERROR:
+		say("vCPU %u stopped: KVM internal error %u", vcpu->id,
+		    vcpu->run->internal.suberror);
+		return PVM_EXIT_GUEST;
+	case KVM_EXIT_FAIL_ENTRY:
+		say("vCPU %u stopped: KVM could not enter the guest (%#llx)", vcpu->id,
+		    vcpu->run->fail_entry.hardware_entry_failure_reason);
+		return PVM_EXIT_FAIL;
+	case KVM_EXIT_ARM_NISV:
+		say("vCPU %u stopped: the guest touched %#llx, where nothing is, with an instruction that pvm does not decode",
+		    vcpu->id, vcpu->run->arm_nisv.fault_ipa);
+		return PVM_EXIT_GUEST;
+	default:
+		say("vCPU %u stopped: KVM exit %u, which pvm does not know", vcpu->id,
+		    vcpu->run->exit_reason);
+		return PVM_EXIT_GUEST;
+	}
+}
+
+static int vcpu_error(struct vcpu *vcpu, int err)
+{
+	bool memory = vcpu->run->exit_reason == KVM_EXIT_MEMORY_FAULT;
+
+	switch (err) {
+	case EINTR:
+	case EAGAIN:
+		return -1;
+	case EFAULT:
+		if (memory) {
+			int ret = vcpu_memory_fault(vcpu);
+
+			return ret ?: -1;
+		}
+		break;
+	case EHWPOISON:
+		say("vCPU %u stopped: the guest's page at %#llx was destroyed (by PUNCH_HOLE or by a memory error), and its content is lost",
+		    vcpu->id, memory ? (unsigned long long)vcpu->run->memory_fault.gpa : 0);
+		return PVM_EXIT_GUEST;
+	case ENOMEM:
+		say("vCPU %u stopped: no memory: %s", vcpu->id, vcpu->vm->opt->anon ?
+		    "pinned memory is charged to RLIMIT_MEMLOCK: raise it (ulimit -l), or leave out --anon" :
+		    "the host has none left for the guest");
+		return PVM_EXIT_FAIL;
+	}
+	say("vCPU %u stopped: KVM_RUN: %s (exit %u)", vcpu->id, strerror(err),
+	    vcpu->run->exit_reason);
+	return PVM_EXIT_FAIL;
+}
+
+static void *vcpu_main(void *arg)
+{
+	struct vcpu *vcpu = arg;
+	int code = -1;
+
+	while (code < 0 && !__atomic_load_n(&vcpu->vm->stopping, __ATOMIC_SEQ_CST)) {
+		if (ioctl(vcpu->fd, KVM_RUN, 0) < 0)
+			code = vcpu_error(vcpu, errno);
+		else
+			code = vcpu_exit(vcpu);
+	}
+	if (code >= 0)
+		vm_stop(vcpu->vm, code);
+	return NULL;
+}
+
+static void on_kick(int sig)
+{
+	(void)sig;
+}
+
+/* Reported; PVM_EXIT_*. */
+int vcpu_start_all(struct vm *vm)
+{
+	struct sigaction sa = { .sa_handler = on_kick };
+
+	sigaction(SIGUSR1, &sa, NULL);
+
+	for (unsigned int i = 0; i < vm->nr_vcpus; i++) {
+		int ret = vcpu_init(&vm->vcpu[i]);
+
+		if (ret) {
+			say("cannot initialise vCPU %u: %s", i, strerror(-ret));
+			return PVM_EXIT_FAIL;
+		}
+	}
+
+	for (unsigned int i = 0; i < vm->nr_vcpus; i++) {
+		struct vcpu *vcpu = &vm->vcpu[i];
+		int ret = pthread_create(&vcpu->thread, NULL, vcpu_main, vcpu);
+
+		if (ret) {
+			say("cannot start a thread for vCPU %u: %s", i, strerror(ret));
+			vm_stop(vm, PVM_EXIT_FAIL);
+			return PVM_EXIT_FAIL;
+		}
+		vcpu->started = true;
+	}
+	return 0;
+}
+
+/* After vm_stop(). immediate_exit before the signal: none can be lost between. */
+void vcpu_kick_all(struct vm *vm)
+{
+	for (unsigned int i = 0; i < vm->nr_vcpus; i++) {
+		if (!vm->vcpu[i].started)
+			continue;
+		__atomic_store_n(&vm->vcpu[i].run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+		pthread_kill(vm->vcpu[i].thread, SIGUSR1);
+	}
+}
+
+void vcpu_join_all(struct vm *vm)
+{
+	for (unsigned int i = 0; i < vm->nr_vcpus; i++) {
+		if (vm->vcpu[i].started)
+			pthread_join(vm->vcpu[i].thread, NULL);
+		vm->vcpu[i].started = false;
+	}
+}

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The VM itself, its interrupt controller, and how it stops.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "pvm.h"
+
+/*
+ * Capabilities are asked of /dev/kvm only: on the fd of a protected VM many answer 0
+ * although they work.
+ */
+static int kvm_cap(int kvm_fd, long cap)
+{
+	int ret = ioctl(kvm_fd, KVM_CHECK_EXTENSION, cap);
+
+	return ret > 0 ? ret : 0;
+}
+
+static int vm_check_host(struct vm *vm)
+{
+	vm->kvm_fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	if (vm->kvm_fd < 0) {
+		if (errno == EACCES || errno == EPERM)
+			say("/dev/kvm: %s: run as root, or as a member of the group that owns it",
+			    strerror(errno));
+		else
+			say("/dev/kvm: %s: this host has no KVM; it needs an arm64 kernel with CONFIG_KVM, started at EL2",
+			    strerror(errno));
+		return PVM_EXIT_HOST;
+	}
+
+	if (ioctl(vm->kvm_fd, KVM_GET_API_VERSION, 0) != KVM_API_VERSION) {
+		say("/dev/kvm does not speak KVM's API version %d", KVM_API_VERSION);
+		return PVM_EXIT_HOST;
+	}
+
+	if (!vm->opt->anon && !kvm_cap(vm->kvm_fd, KVM_CAP_GUEST_MEMFD)) {
+		say("this kernel has no guest_memfd (KVM_CAP_GUEST_MEMFD): use another kernel, or --anon");
+		return PVM_EXIT_HOST;
+	}
+
+	if (vm->opt->protect && !vm->opt->anon &&
+	    !(kvm_cap(vm->kvm_fd, KVM_CAP_GUEST_MEMFD_MEMORY_ATTRIBUTES) &
+	      KVM_MEMORY_ATTRIBUTE_PRIVATE)) {
+		say("--protected: this kernel's guest_memfd has no private pages (KVM_CAP_GUEST_MEMFD_MEMORY_ATTRIBUTES), or the host does not run pKVM (kvm-arm.mode=protected): start such a kernel, or use --anon or --unprotected");
+		return PVM_EXIT_HOST;
+	}
+	return 0;
+}
+
+/* Wide enough for RAM; a smaller space needs fewer page tables. */
+static int vm_ipa_bits(struct vm *vm)
+{
+	int limit = kvm_cap(vm->kvm_fd, KVM_CAP_ARM_VM_IPA_SIZE);
+	uint64_t end = PVM_RAM_BASE + vm->opt->mem;
+	int bits = 32;
+
+	while (bits < 63 && end > 1ULL << bits)
+		bits++;
+	if (bits > (limit ? limit : 40)) {
+		say("--mem: this CPU gives a guest only %d bits of address: use less memory",
+		    limit ? limit : 40);
+		return -1;
+	}
+	return bits;
+}
+
+/* Nothing is open yet; vm_destroy() is allowed from here on. */
+void vm_prepare(struct vm *vm, const struct pvm_options *opt)
+{
+	memset(vm, 0, sizeof(*vm));
+	vm->opt = opt;
+	vm->kvm_fd = vm->fd = vm->gic_fd = vm->gmem_fd = vm->stop_fd = -1;
+	vm->kernel.fd = vm->initrd.fd = -1;
+	for (unsigned int i = 0; i < ARRAY_SIZE(vm->vcpu); i++)
+		vm->vcpu[i].fd = -1;
+	pthread_mutex_init(&vm->stop_lock, NULL);
+}
+
+int vm_create(struct vm *vm)
+{
+	const struct pvm_options *opt = vm->opt;
+	unsigned long type;
+	int bits, max, ret;
+
+	vm->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (vm->stop_fd < 0) {
+		say("eventfd: %s", strerror(errno));
+		return PVM_EXIT_FAIL;
+	}
+
+	ret = vm_check_host(vm);
+	if (ret)
+		return ret;
+
+	max = kvm_cap(vm->kvm_fd, KVM_CAP_MAX_VCPUS);
+	if (max && opt->cpus > (unsigned int)max) {
+		say("--cpus: this host gives a guest at most %d vCPUs", max);
+		return PVM_EXIT_USAGE;
+	}
+
+	bits = vm_ipa_bits(vm);
+	if (bits < 0)
+		return PVM_EXIT_USAGE;
+	type = KVM_VM_TYPE_ARM_IPA_SIZE((unsigned long)bits);
+	if (opt->protect)
+		type |= KVM_VM_TYPE_ARM_PROTECTED;
+
+	vm->fd = ioctl(vm->kvm_fd, KVM_CREATE_VM, type);
+	if (vm->fd < 0) {
+		if (opt->protect && errno == EINVAL)
+			say("--protected: this host does not run pKVM: start it with kvm-arm.mode=protected on its kernel command line, or use --unprotected");
+		else
+			say("KVM_CREATE_VM: %s", strerror(errno));
+		return opt->protect && errno == EINVAL ? PVM_EXIT_HOST : PVM_EXIT_FAIL;
+	}
+	return 0;
+}
+
+static int gic_attr(struct vm *vm, uint32_t group, uint64_t attr, void *val)
+{
+	struct kvm_device_attr dev = {
+		.group = group,
+		.attr = attr,
+		.addr = (uintptr_t)val,
+	};
+
+	return ioctl(vm->gic_fd, KVM_SET_DEVICE_ATTR, &dev);
+}
+
+/* GICv3 without an ITS. After the vCPUs are made. Reported; PVM_EXIT_*. */
+int vm_init_gic(struct vm *vm)
+{
+	struct kvm_create_device create = { .type = KVM_DEV_TYPE_ARM_VGIC_V3 };
+	uint64_t dist = PVM_GICD_BASE, redist = PVM_GICR_BASE;
+	uint32_t nr_irqs = PVM_NR_IRQS;
+
+	if (ioctl(vm->fd, KVM_CREATE_DEVICE, &create)) {
+		say("the host cannot give the guest a GICv3 (%s): it needs one itself",
+		    strerror(errno));
+		return PVM_EXIT_HOST;
+	}
+	vm->gic_fd = create.fd;
+
+	if (gic_attr(vm, KVM_DEV_ARM_VGIC_GRP_ADDR, KVM_VGIC_V3_ADDR_TYPE_DIST, &dist) ||
+	    gic_attr(vm, KVM_DEV_ARM_VGIC_GRP_ADDR, KVM_VGIC_V3_ADDR_TYPE_REDIST, &redist) ||
+	    gic_attr(vm, KVM_DEV_ARM_VGIC_GRP_NR_IRQS, 0, &nr_irqs) ||
+	    gic_attr(vm, KVM_DEV_ARM_VGIC_GRP_CTRL, KVM_DEV_ARM_VGIC_CTRL_INIT, NULL)) {
+		say("cannot set up the GICv3: %s", strerror(errno));
+		return PVM_EXIT_FAIL;
+	}
+	return 0;
+}
+
+int vm_irq_line(struct vm *vm, unsigned int spi, bool level)
+{
+	struct kvm_irq_level irq = {
+		.irq = KVM_ARM_IRQ_TYPE_SPI << KVM_ARM_IRQ_TYPE_SHIFT | (32 + spi),
+		.level = level,
+	};
+
+	return ioctl(vm->fd, KVM_IRQ_LINE, &irq) ? -errno : 0;
+}
+
+/* From any thread, any number of times: the first code counts. */
+void vm_stop(struct vm *vm, int code)
+{
+	const uint64_t one = 1;
+
+	pthread_mutex_lock(&vm->stop_lock);
+	if (!vm->stopping) {
+		vm->stop_code = code;
+		__atomic_store_n(&vm->stopping, true, __ATOMIC_SEQ_CST);
+	}
+	pthread_mutex_unlock(&vm->stop_lock);
+	write_all(vm->stop_fd, &one, sizeof(one));
+}
+
+/* After the vCPU threads have ended, or where they never began. */
+void vm_destroy(struct vm *vm)
+{
+	for (unsigned int i = 0; i < vm->nr_vcpus; i++) {
+		if (vm->vcpu[i].run)
+			munmap(vm->vcpu[i].run, vm->vcpu[i].run_size);
+		if (vm->vcpu[i].fd >= 0)
+			close(vm->vcpu[i].fd);
+	}
+	if (vm->serial)
+		serial_destroy(vm->serial);
+	image_close(vm);
+	if (vm->ram)
+		munmap(vm->ram, vm->opt->mem);
+	if (vm->gmem_fd >= 0)
+		close(vm->gmem_fd);
+	if (vm->gic_fd >= 0)
+		close(vm->gic_fd);
+	if (vm->fd >= 0)
+		close(vm->fd);
+	if (vm->kvm_fd >= 0)
+		close(vm->kvm_fd);
+	if (vm->stop_fd >= 0)
+		close(vm->stop_fd);
+	pthread_mutex_destroy(&vm->stop_lock);
+}
