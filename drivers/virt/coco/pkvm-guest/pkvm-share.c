@@ -31,8 +31,11 @@ struct pkvm_share {
 };
 
 /*
- * A page that the host does not give back (it holds a reference) stays shared and is
- * leaked: it must not become memory that the guest believes private.
+ * The mappings are gone. Somebody in the guest may still have pinned a page: that only
+ * delays its being freed, since it is private again by then.
+ *
+ * A page that the host does not give back stays shared and is leaked: it must not become
+ * memory that the guest believes private.
  */
 static void pkvm_share_free(struct pkvm_share *share)
 {
@@ -94,15 +97,11 @@ static const struct vm_operations_struct pkvm_share_vm_ops = {
 	.close	= pkvm_share_vma_close,
 };
 
-/*
- * The pages are mapped without references (VM_PFNMAP), so that nobody can pin them
- * beyond the mapping's life: when the last VMA has closed they are unmapped everywhere.
- */
 static int pkvm_share_mmap(struct file *file, struct vm_area_struct *vma)
 {
-	unsigned long nr = vma_pages(vma), i;
+	unsigned long nr = vma_pages(vma);
 	struct pkvm_share *share;
-	int ret = 0;
+	int ret;
 
 	if (!(vma->vm_flags & VM_SHARED) || vma->vm_pgoff || nr > PKVM_SHARE_MAX_PAGES)
 		return -EINVAL;
@@ -111,17 +110,14 @@ static int pkvm_share_mmap(struct file *file, struct vm_area_struct *vma)
 	if (!share)
 		return -ENOMEM;
 
-	for (i = 0; i < nr && !ret; i++)
-		ret = remap_pfn_range(vma, vma->vm_start + i * PAGE_SIZE,
-				      page_to_pfn(share->pages[i]), PAGE_SIZE,
-				      vma->vm_page_prot);
+	vm_flags_set(vma, VM_DONTEXPAND | VM_DONTDUMP);
+	ret = vm_map_pages(vma, share->pages, nr);
 	if (ret) {
 		zap_vma_range(vma, vma->vm_start, nr * PAGE_SIZE);
 		pkvm_share_free(share);
 		return ret;
 	}
 
-	vm_flags_set(vma, VM_DONTEXPAND | VM_DONTDUMP);
 	vma->vm_private_data = share;
 	vma->vm_ops = &pkvm_share_vm_ops;
 	return 0;
