@@ -39,9 +39,12 @@ enum kvm_gmem_invalidate {
 struct file *kvm_gmem_slot_lock(struct kvm_memory_slot *slot);
 void kvm_gmem_slot_unlock(struct file *file);
 
-/* Both need the invalidate_lock, shared or exclusive. */
+/*
+ * Is this offset private? Has a hole been punched into the file, ever, so that what looks
+ * untouched may have been given up? Both need the invalidate_lock, shared or exclusive.
+ */
 bool kvm_gmem_is_private(struct inode *inode, pgoff_t index);
-pgoff_t kvm_gmem_private_run(struct inode *inode, pgoff_t start, pgoff_t end);
+bool kvm_gmem_was_punched(struct inode *inode);
 
 /**
  * kvm_gmem_slot_folio() - the folio behind a gfn, made and zeroed if need be

@@ -12,10 +12,12 @@
  * @tree: runs of offsets whose attributes differ from @initial, as xa_mk_value();
  *	  guarded by the mapping's invalidate_lock
  * @initial: what an offset has that no run covers
+ * @punched: a hole has been punched somewhere: from now on a hole may be meant
  */
 struct kvm_gmem_attrs {
 	struct maple_tree tree;
 	u64 initial;
+	bool punched;
 };
 
 /* A change that is sure to fit: prepared, then stored or dropped. */

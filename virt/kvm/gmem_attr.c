@@ -20,6 +20,7 @@ void kvm_gmem_attrs_init(struct kvm_gmem_attrs *attrs, struct inode *inode, u64 
 	mt_init_flags(&attrs->tree, MT_FLAGS_USE_RCU | MT_FLAGS_LOCK_EXTERN);
 	mt_set_external_lock(&attrs->tree, &inode->i_mapping->invalidate_lock);
 	attrs->initial = initial;
+	attrs->punched = false;
 }
 
 /* Nobody can reach the inode any more; the lock only satisfies the tree's assertions. */

@@ -34,20 +34,9 @@ bool kvm_gmem_is_private(struct inode *inode, pgoff_t index)
 	       KVM_MEMORY_ATTRIBUTE_PRIVATE;
 }
 
-/**
- * kvm_gmem_private_run() - how far memory is private from an offset on
- * @inode: a guest_memfd inode; invalidate_lock held
- * @start: first offset
- * @end: do not look beyond
- *
- * Return: the first offset in [@start, @end) that is shared, or @end.
- */
-pgoff_t kvm_gmem_private_run(struct inode *inode, pgoff_t start, pgoff_t end)
+bool kvm_gmem_was_punched(struct inode *inode)
 {
-	while (start < end && kvm_gmem_is_private(inode, start))
-		start = kvm_gmem_attrs_run(kvm_gmem_attrs(inode), start, end);
-
-	return start;
+	return kvm_gmem_attrs(inode)->punched;
 }
 
 struct file *kvm_gmem_slot_lock(struct kvm_memory_slot *slot)

@@ -25,8 +25,8 @@
 #include "trace_pkvm_gmem.h"
 
 /*
- * A fault donates the aligned block of this many pages around it, as far as they are in
- * memory already. Holes are left alone: the guest may have punched or given them up.
+ * A fault donates the aligned block of this many pages around it. Holes in it are filled
+ * too, but only as long as nobody has punched one into the file: a hole may be meant.
  */
 static unsigned int donate_around = 64;
 module_param_named(pkvm_donate_around, donate_around, uint, 0644);
@@ -97,8 +97,9 @@ static int donate_page(struct kvm_vcpu *vcpu, struct donate_run *run, gfn_t gfn,
 }
 
 /*
- * Donate the page at fault_gfn, and what is in memory around it and private. The
- * invalidate_lock is held shared: the pages stay, and so do their attributes.
+ * Donate the page at fault_gfn, and what is private around it. The invalidate_lock is
+ * held shared: the pages stay, and so do their attributes. Want of memory for the pages
+ * around is not the fault's failure.
  */
 static int donate_block(struct kvm_vcpu *vcpu, struct kvm_memory_slot *slot,
 			struct file *file, gfn_t fault_gfn)
@@ -106,6 +107,7 @@ static int donate_block(struct kvm_vcpu *vcpu, struct kvm_memory_slot *slot,
 	gfn_t gfn = max(ALIGN_DOWN(fault_gfn, donate_window()), slot->base_gfn);
 	gfn_t end = min(ALIGN(fault_gfn + 1, donate_window()),
 			slot->base_gfn + slot->npages);
+	bool fill = !kvm_gmem_was_punched(file_inode(file));
 	struct donate_run run = {};
 	int ret = 0, fault_ret = 0;
 
@@ -116,7 +118,7 @@ static int donate_block(struct kvm_vcpu *vcpu, struct kvm_memory_slot *slot,
 		if (!kvm_gmem_is_private(file_inode(file), index))
 			continue;
 
-		folio = kvm_gmem_slot_folio(file, index, gfn == fault_gfn);
+		folio = kvm_gmem_slot_folio(file, index, fill || gfn == fault_gfn);
 		if (IS_ERR(folio)) {
 			if (gfn == fault_gfn)
 				fault_ret = PTR_ERR(folio);

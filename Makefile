@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Every target is a thin call of a script; 'make' alone lists them.
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+export ARCH CPU SMP MEM MODE ICOUNT SEED KARGS FILES CMD TIMEOUT DEBUG T PATCH FORCE LINUX_TARBALL DEBIAN_MIRROR
+
+# What the user wrote, dollar signs and all, is for the shell of the emulated host.
+$(foreach v,CMD KARGS FILES,$(if $(filter command line environment,$(origin $v)),$(eval override $v := $$(value $v))))
+
+# The one place where DEBUG=1 turns into a flavour of the kernel.
+debug := $(if $(filter-out 0 n no,$(DEBUG)),debug)
+arch  := $(or $(ARCH),arm64)
+
+.PHONY: help
+help: ## this list
+	@echo 'usage: make TARGET [VARIABLE=value…]'
+	@sed -n 's/^\([a-z]*\):.*## /  make \1 # /p' $(firstword $(MAKEFILE_LIST)) | \
+		awk -F' # ' '{ printf "%-16s %s\n", $$1, $$2 }'
+	@sed -n 's/^# \([A-Z]*=.*\)/  \1/p' scripts/vm
+	@echo 'The console log, command line and seed of each run are kept in out/run/NAME.'
+
+demo := /bin/pvm demo --kernel /boot/Image --initrd /boot/guest.cpio --mem 128M --cpus 2 --protected
+
+.PHONY: run
+run: ## boot the emulated pKVM host, run a protected Linux guest, show the evidence
+	@scripts/build arm64 $(debug)
+	@ARCH=arm64 STRICT=1 CMD='$(demo)' scripts/vm exec demo
+
+.PHONY: shell
+shell: ## a root shell on the emulated host
+	@scripts/build $(arch) $(debug)
+	@scripts/vm shell
+
+.PHONY: exec
+exec: ## run CMD='…' on the emulated host, with FILES=DIR at /files
+	@scripts/exec
+
+.PHONY: test
+test: ## all tests but the long ones; [ARCH=] [T=name] [DEBUG=1]
+	@scripts/test plain
+
+.PHONY: nightly
+nightly: ## the long tests: a debug kernel, many VM lives, injected faults
+	@scripts/test nightly
+	@DEBUG=1 scripts/test plain
+
+.PHONY: check
+check: ## checkpatch, sparse and shellcheck over what is ours
+	@scripts/check
+
+.PHONY: kernel
+kernel: ## build the kernel for ARCH=arm64|x86
+	@scripts/deps
+	@scripts/tree >/dev/null
+	@flock "$$(scripts/tree)/.pkvm" scripts/kernel $(arch) $(debug)
+
+.PHONY: tree
+tree: ## update the prepared kernel tree, and print its path
+	@scripts/deps
+	@scripts/tree
+
+.PHONY: refresh
+refresh: ## write edits in the prepared tree back into patches/; [PATCH=NNNN-…]
+	@scripts/refresh
+
+.PHONY: flat
+flat: ## print everything as one diff against the base kernel
+	@scripts/flat
+
+.PHONY: series
+series: ## everything as a git branch in out/series, ready for format-patch
+	@scripts/series
+
+.PHONY: clean
+clean: ## remove out/ and this clone's prepared tree
+	@tree=$$(bash -c '. scripts/common.sh; tree_path'); echo "removing out/ and $$tree"; rm -rf out "$$tree"
