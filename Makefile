@@ -32,9 +32,22 @@ shell: ## a root shell on the emulated host
 	@scripts/build $(arch) $(debug)
 	@scripts/vm shell
 
-.PHONY: exec
-exec: ## run CMD='…' on the emulated host, with FILES=DIR at /files
-	@scripts/exec
+.PHONY: exec exec-run
+exec: exec-run ## run CMD='…' on the emulated host, with FILES=DIR at /files
+	@$(exit $(file <out/exec-code))
+
+# Only for 'make exec': the rest needs no compiler to say what went wrong.
+ifneq ($(filter exec,$(MAKECMDGOALS)),)
+out/make-exit.so: scripts/make-exit.c
+	@scripts/deps
+	@mkdir -p out
+	@gcc -Wall -O2 -shared -fPIC -o $@ $<
+
+load out/make-exit.so(make_exit_gmk_setup)
+endif
+
+exec-run:
+	@mkdir -p out; scripts/exec; echo $$? >out/exec-code
 
 .PHONY: test
 test: ## all tests but the long ones; [ARCH=] [T=name] [DEBUG=1]

@@ -399,14 +399,15 @@ static void demo_kmsg(struct demo *d)
 		result(d, ROW_KMSG, true, "none in %u lines", lines);
 }
 
-/* `pvm run` with our arguments, its console in *console. */
-static pid_t demo_spawn(int argc, char **argv, int *console)
+/* `pvm run` with our arguments and a word for the guest's init; its console in *console. */
+static pid_t demo_spawn(int argc, char **argv, const char *append, int *console)
 {
+	char words[1024];
 	char **args;
 	int fds[2], null;
 	pid_t pid;
 
-	args = calloc(argc + 2, sizeof(*args));
+	args = calloc(argc + 4, sizeof(*args));
 	if (!args || pipe2(fds, O_CLOEXEC)) {
 		free(args);
 		return -1;
@@ -415,6 +416,9 @@ static pid_t demo_spawn(int argc, char **argv, int *console)
 	args[1] = "run";
 	for (int i = 1; i < argc; i++)
 		args[i + 1] = argv[i];
+	snprintf(words, sizeof(words), "%s%s" DEMO_WORD, append, *append ? " " : "");
+	args[argc + 1] = "--append";
+	args[argc + 2] = words;
 
 	fflush(stdout);
 	pid = fork();
@@ -478,7 +482,7 @@ int cmd_demo(int argc, char **argv)
 	d.trace_err = trace_start();
 	d.trace.active = !d.trace_err;
 
-	pid = demo_spawn(argc, argv, &console);
+	pid = demo_spawn(argc, argv, opt.append, &console);
 	if (pid < 0) {
 		say("cannot start pvm run: %s", strerror(errno));
 		trace_stop(&d.trace);

@@ -29,6 +29,9 @@
 /* Where in a page the host writes. */
 #define DEMO_REPLY_OFF	2048
 
+/* On the guest's command line: there is a `pvm demo` to talk with. */
+#define DEMO_WORD	"pvm.demo"
+
 #define DEMO_PATIENCE_MS	60000
 
 #endif

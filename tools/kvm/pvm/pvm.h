@@ -16,7 +16,6 @@
 #include <sys/types.h>
 
 #include <linux/kvm.h>
-#include "kvm_gmem_compat.h"
 
 /*
  * Exit codes of every subcommand; --help and pvm.1 list them. A signal that ends

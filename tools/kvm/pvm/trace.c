@@ -95,9 +95,11 @@ void trace_line(struct trace *t, const char *line)
 	if (p && sscanf(p, "entries-in-buffer/entries-written: %llu/%llu",
 			&in_buffer, &written) == 2)
 		t->lossy = in_buffer != written;
-	if ((p = strstr(line, "pkvm_gmem_donate: ")))
+	p = strstr(line, "pkvm_gmem_donate: ");
+	if (p)
 		record_donate(t, p);
-	else if ((p = strstr(line, "pkvm_gmem_share: ")))
+	p = strstr(line, "pkvm_gmem_share: ");
+	if (p)
 		record_share(t, p);
 }
 

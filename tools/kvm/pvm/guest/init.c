@@ -169,11 +169,25 @@ static const char *await(const char *page)
 	return NULL;
 }
 
+static int has_word(const char *path, const char *word)
+{
+	char text[2048];
+	int fd = open(path, O_RDONLY);
+	ssize_t len = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+	if (fd >= 0)
+		close(fd);
+	text[len < 0 ? 0 : len] = 0;
+	return !!strstr(text, word);
+}
+
 static void dialogue(void)
 {
 	char *secret, *shared, *keep;
 	const char *text;
 
+	if (!has_word("/proc/cmdline", DEMO_WORD))
+		return;
 	if (access(SHARE_DEV, F_OK)) {
 		put(DEMO_NONE "there is no " SHARE_DEV);
 		return;

@@ -84,6 +84,11 @@ int gmem_kmsg_open(void);
 int gmem_kmsg_bad(int fd);
 
 u64 gmem_meminfo_kb(const char *name);
+/*
+ * MemFree, once it is above @enough_kb or 10 s have passed: what dead processes leave is
+ * freed behind their backs (RCU, deferred fput), a while after they were waited for.
+ */
+u64 gmem_settled_free_kb(u64 enough_kb);
 u64 gmem_status_kb(const char *name);
 
 #endif /* SELFTEST_KVM_GUEST_MEMFD_UTIL_H */

@@ -469,6 +469,20 @@ u64 gmem_meminfo_kb(const char *name)
 	return proc_kb("/proc/meminfo", name);
 }
 
+u64 gmem_settled_free_kb(u64 enough_kb)
+{
+	u64 free_kb = 0;
+	int i;
+
+	for (i = 0; i < 100; i++) {
+		free_kb = gmem_meminfo_kb("MemFree");
+		if (free_kb > enough_kb)
+			break;
+		usleep(100000);
+	}
+	return free_kb;
+}
+
 u64 gmem_status_kb(const char *name)
 {
 	return proc_kb("/proc/self/status", name);
