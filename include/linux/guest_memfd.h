@@ -40,6 +40,16 @@ struct file *kvm_gmem_slot_lock(struct kvm_memory_slot *slot);
 void kvm_gmem_slot_unlock(struct file *file);
 
 /*
+ * Does a file decide whether this gfn is private, and if so, is it? The caller holds
+ * kvm->srcu. Without the invalidate_lock the answer may be stale: a conversion is an MMU
+ * invalidation, which makes the fault that asked retry.
+ */
+bool kvm_gmem_decides(struct kvm *kvm, gfn_t gfn, bool *private);
+
+/* Does a file decide for any gfn of [start, end)? The caller holds slots_lock. */
+bool kvm_gmem_decides_any(struct kvm *kvm, gfn_t start, gfn_t end);
+
+/*
  * Is this offset private? Has a hole been punched into the file, ever, so that what looks
  * untouched may have been given up? Both need the invalidate_lock, shared or exclusive.
  */
@@ -99,5 +109,17 @@ long kvm_gmem_guest_convert(struct kvm_memory_slot *slot, gfn_t gfn,
  */
 unsigned long kvm_arch_gmem_may_share(struct kvm *kvm, kvm_pfn_t pfn,
 				      unsigned long nr_pages);
+
+#ifndef CONFIG_KVM_GUEST_MEMFD
+static inline bool kvm_gmem_decides(struct kvm *kvm, gfn_t gfn, bool *private)
+{
+	return false;
+}
+
+static inline bool kvm_gmem_decides_any(struct kvm *kvm, gfn_t start, gfn_t end)
+{
+	return false;
+}
+#endif
 
 #endif /* _LINUX_GUEST_MEMFD_H */

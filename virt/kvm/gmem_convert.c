@@ -34,6 +34,42 @@ bool kvm_gmem_is_private(struct inode *inode, pgoff_t index)
 	       KVM_MEMORY_ATTRIBUTE_PRIVATE;
 }
 
+bool kvm_gmem_decides(struct kvm *kvm, gfn_t gfn, bool *private)
+{
+	struct kvm_memory_slot *slot;
+	struct file *file;
+
+	if (!kvm_arch_has_private_mem(kvm))
+		return false;
+
+	/* Such a slot has a file that was made with GUEST_MEMFD_FLAG_MMAP. */
+	slot = gfn_to_memslot(kvm, gfn);
+	if (!slot || !kvm_memslot_is_gmem_only(slot))
+		return false;
+
+	file = kvm_gmem_get_file(slot);
+	if (!file)
+		return false;
+
+	*private = kvm_gmem_is_private(file_inode(file),
+				       gfn - slot->base_gfn + slot->gmem.pgoff);
+	fput(file);
+	return true;
+}
+EXPORT_SYMBOL_FOR_KVM_INTERNAL(kvm_gmem_decides);
+
+bool kvm_gmem_decides_any(struct kvm *kvm, gfn_t start, gfn_t end)
+{
+	struct kvm_memslot_iter iter;
+
+	kvm_for_each_memslot_in_gfn_range(&iter, kvm_memslots(kvm), start, end) {
+		if (kvm_memslot_is_gmem_only(iter.slot))
+			return true;
+	}
+
+	return false;
+}
+
 bool kvm_gmem_was_punched(struct inode *inode)
 {
 	return kvm_gmem_attrs(inode)->punched;
