@@ -105,21 +105,22 @@ struct folio *kvm_gmem_slot_folio(struct file *file, pgoff_t index, bool create)
 {
 	struct inode *inode = file_inode(file);
 	struct folio *folio;
+	bool bad;
 
 	folio = create ? kvm_gmem_get_folio(inode, index) :
 			 filemap_lock_folio(inode->i_mapping, index);
 	if (IS_ERR(folio))
 		return folio;
 
-	if (folio_test_hwpoison(folio)) {
-		folio_unlock(folio);
-		folio_put(folio);
-		return ERR_PTR(-EHWPOISON);
-	}
-
-	make_uptodate(folio);
+	bad = folio_test_hwpoison(folio);
+	if (!bad)
+		make_uptodate(folio);
 	folio_unlock(folio);
-	return folio;
+	if (!bad)
+		return folio;
+
+	folio_put(folio);
+	return ERR_PTR(-EHWPOISON);
 }
 
 /**
@@ -200,56 +201,61 @@ static pgoff_t isolate_range(struct address_space *mapping, pgoff_t start, pgoff
 	return busy;
 }
 
+/* Offsets in a row whose pages are physically contiguous. */
+struct page_run {
+	pgoff_t index;
+	kvm_pfn_t pfn;
+	unsigned long nr;
+};
+
+/* May the host have this run? If not, *stop becomes the first offset that it may not. */
+static bool consent_to_run(struct kvm *kvm, const struct page_run *run, pgoff_t *stop)
+{
+	unsigned long may = run->nr ? kvm_arch_gmem_may_share(kvm, run->pfn, run->nr) : 0;
+
+	if (may == run->nr)
+		return true;
+
+	*stop = run->index + may;
+	return false;
+}
+
 /*
  * Ask the trusted side whether the host may have what is in [start, end). Returns the
- * first offset that it may not have, or end. Folios are asked about in physically
- * contiguous runs.
+ * first offset that it may not have, or end.
  */
 static pgoff_t consent_to_share(struct kvm *kvm, struct address_space *mapping,
 				pgoff_t start, pgoff_t end)
 {
-	pgoff_t index = start, run = start;
-	unsigned long run_nr = 0;
+	pgoff_t index = start, stop = end;
+	struct page_run run = {};
 	struct folio_batch fbatch;
-	kvm_pfn_t run_pfn = 0;
 	unsigned int i;
 
 	folio_batch_init(&fbatch);
-	while (filemap_get_folios(mapping, &index, end - 1, &fbatch)) {
+	while (stop == end && filemap_get_folios(mapping, &index, end - 1, &fbatch)) {
 		for (i = 0; i < folio_batch_count(&fbatch); i++) {
 			struct folio *folio = fbatch.folios[i];
 			pgoff_t first = max(folio->index, start);
-			pgoff_t next = min(folio_next_index(folio), end);
+			unsigned long nr = min(folio_next_index(folio), end) - first;
 			kvm_pfn_t pfn = folio_pfn(folio) + first - folio->index;
-			unsigned long may;
 
-			if (run_nr && run + run_nr == first && run_pfn + run_nr == pfn) {
-				run_nr += next - first;
+			if (first == run.index + run.nr && pfn == run.pfn + run.nr) {
+				run.nr += nr;
 				continue;
 			}
-
-			may = run_nr ? kvm_arch_gmem_may_share(kvm, run_pfn, run_nr) : 0;
-			if (may < run_nr) {
-				folio_batch_release(&fbatch);
-				return run + may;
-			}
-			run = first;
-			run_pfn = pfn;
-			run_nr = next - first;
+			if (!consent_to_run(kvm, &run, &stop))
+				break;
+			run = (struct page_run) { first, pfn, nr };
 		}
 		/* Truncation needs the invalidate_lock: the pages stay without a reference. */
 		folio_batch_release(&fbatch);
 		cond_resched();
 	}
+	if (stop == end)
+		consent_to_run(kvm, &run, &stop);
 
-	if (run_nr) {
-		unsigned long may = kvm_arch_gmem_may_share(kvm, run_pfn, run_nr);
-
-		if (may < run_nr)
-			return run + may;
-	}
-
-	return end;
+	return stop;
 }
 
 /* The host's conversion; *error is the offset that stopped it. */

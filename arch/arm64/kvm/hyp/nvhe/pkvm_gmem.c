@@ -162,6 +162,44 @@ static int range_check(struct pkvm_hyp_vm *vm, u64 gfn, u64 nr_pages,
 	return 0;
 }
 
+/* Both locks held, and the check has passed. */
+static void share_commit(struct pkvm_hyp_vm *vm, u64 gfn, phys_addr_t phys)
+{
+	set_guest_page_state(vm, gfn, phys, PKVM_PAGE_SHARED_OWNED);
+	WARN_ON(__host_set_page_state_range(phys, PAGE_SIZE, PKVM_PAGE_SHARED_BORROWED));
+}
+
+/* The host loses the page before the guest may believe it private. */
+static void unshare_commit(struct pkvm_hyp_vm *vm, u64 gfn, phys_addr_t phys)
+{
+	WARN_ON(host_stage2_set_owner_metadata_locked(phys, PAGE_SIZE, PKVM_ID_GUEST,
+						      host_stage2_encode_gfn_meta(vm, gfn)));
+	set_guest_page_state(vm, gfn, phys, PKVM_PAGE_OWNED);
+}
+
+static int change_sharing(struct pkvm_hyp_vm *vm, u64 gfn, u64 nr_pages,
+			  enum pkvm_transition transition,
+			  void (*commit)(struct pkvm_hyp_vm *vm, u64 gfn, phys_addr_t phys))
+{
+	struct pkvm_guest_page page;
+	u64 i;
+	int ret;
+
+	host_lock_component();
+	guest_lock_component(vm);
+
+	ret = range_check(vm, gfn, nr_pages, transition);
+	for (i = 0; !ret && i < nr_pages; i++) {
+		WARN_ON(pkvm_guest_page_lookup(vm, gfn + i, &page));
+		commit(vm, gfn + i, page.phys);
+	}
+
+	guest_unlock_component(vm);
+	host_unlock_component();
+
+	return ret;
+}
+
 /**
  * __pkvm_guest_share_host_range() - let the host use pages of a guest, in place
  * @vm: the guest
@@ -172,25 +210,7 @@ static int range_check(struct pkvm_hyp_vm *vm, u64 gfn, u64 nr_pages,
  */
 int __pkvm_guest_share_host_range(struct pkvm_hyp_vm *vm, u64 gfn, u64 nr_pages)
 {
-	struct pkvm_guest_page page;
-	u64 i;
-	int ret;
-
-	host_lock_component();
-	guest_lock_component(vm);
-
-	ret = range_check(vm, gfn, nr_pages, PKVM_GUEST_SHARE_HOST);
-	for (i = 0; !ret && i < nr_pages; i++) {
-		WARN_ON(pkvm_guest_page_lookup(vm, gfn + i, &page));
-		set_guest_page_state(vm, gfn + i, page.phys, PKVM_PAGE_SHARED_OWNED);
-		WARN_ON(__host_set_page_state_range(page.phys, PAGE_SIZE,
-						    PKVM_PAGE_SHARED_BORROWED));
-	}
-
-	guest_unlock_component(vm);
-	host_unlock_component();
-
-	return ret;
+	return change_sharing(vm, gfn, nr_pages, PKVM_GUEST_SHARE_HOST, share_commit);
 }
 
 /**
@@ -206,26 +226,7 @@ int __pkvm_guest_share_host_range(struct pkvm_hyp_vm *vm, u64 gfn, u64 nr_pages)
  */
 int __pkvm_guest_unshare_host_range(struct pkvm_hyp_vm *vm, u64 gfn, u64 nr_pages)
 {
-	struct pkvm_guest_page page;
-	u64 i;
-	int ret;
-
-	host_lock_component();
-	guest_lock_component(vm);
-
-	ret = range_check(vm, gfn, nr_pages, PKVM_GUEST_UNSHARE_HOST);
-	for (i = 0; !ret && i < nr_pages; i++) {
-		WARN_ON(pkvm_guest_page_lookup(vm, gfn + i, &page));
-		WARN_ON(host_stage2_set_owner_metadata_locked(page.phys, PAGE_SIZE,
-							      PKVM_ID_GUEST,
-							      host_stage2_encode_gfn_meta(vm, gfn + i)));
-		set_guest_page_state(vm, gfn + i, page.phys, PKVM_PAGE_OWNED);
-	}
-
-	guest_unlock_component(vm);
-	host_unlock_component();
-
-	return ret;
+	return change_sharing(vm, gfn, nr_pages, PKVM_GUEST_UNSHARE_HOST, unshare_commit);
 }
 
 /* The content stays, but the guest may have written it past the caches. */
@@ -372,7 +373,7 @@ void handle___pkvm_host_test_access(struct kvm_cpu_context *host_ctxt)
 	DECLARE_REG(u64, nr_pages, host_ctxt, 2);
 	u64 i = 0;
 
-	nr_pages = min(nr_pages, (u64)PTRS_PER_PTE);
+	nr_pages = min_t(u64, nr_pages, PTRS_PER_PTE);
 	if (!pfn_range_is_valid(pfn, nr_pages) || !nr_pages ||
 	    check_range_allowed_memory(hyp_pfn_to_phys(pfn), hyp_pfn_to_phys(pfn + nr_pages)))
 		goto out;

@@ -91,7 +91,7 @@ bool pkvm_memreq_call(struct kvm_vcpu *vcpu, enum pkvm_memreq_op op, u64 *val,
 	    gfn > hyp_phys_to_pfn(BIT(vm->pgt.ia_bits)) - nr_pages)
 		return true;
 
-	nr_pages = min(nr_pages, (u64)PKVM_MEMREQ_MAX_PAGES);
+	nr_pages = min_t(u64, nr_pages, PKVM_MEMREQ_MAX_PAGES);
 	ready = count_ready(vm, share ? PKVM_GUEST_SHARE_HOST : PKVM_GUEST_UNSHARE_HOST,
 			    gfn, nr_pages, &ret);
 	if (ready) {
