@@ -59,7 +59,8 @@ nightly: ## the long tests: a debug kernel, many VM lives, injected faults
 	@DEBUG=1 scripts/test plain
 
 .PHONY: check
-check: ## checkpatch, sparse and shellcheck over what is ours
+check: ## unit tests, checkpatch, sparse and shellcheck; boots nothing
+	@scripts/unit
 	@scripts/check
 
 .PHONY: kernel

@@ -241,15 +241,14 @@ int pkvm_handle_memreq(struct kvm_vcpu *vcpu)
 
 	idx = srcu_read_lock(&vcpu->kvm->srcu);
 	slot = gfn_to_memslot(vcpu->kvm, req.gfn);
-	if (!slot) {
+	if (!slot)
 		ret = refuse_memreq();
-	} else if (req.op == PKVM_MEMREQ_MAP) {
+	else if (req.op == PKVM_MEMREQ_MAP)
 		ret = pkvm_map_page(vcpu, slot, gfn_to_gpa(req.gfn)) ?: 1;
-	} else if (WARN_ON_ONCE(!kvm_slot_has_gmem(slot))) {
+	else if (WARN_ON_ONCE(!kvm_slot_has_gmem(slot)))
 		ret = refuse_memreq();
-	} else {
+	else
 		ret = convert_memreq(vcpu, slot, &req);
-	}
 	srcu_read_unlock(&vcpu->kvm->srcu, idx);
 
 	return ret;

@@ -226,24 +226,32 @@ static void demo_unshared(struct demo *d)
 	probe_write(d->ram + d->keep_off + DEMO_REPLY_OFF, DEMO_ACK, sizeof(DEMO_ACK));
 }
 
+/* What follows a tag in a line; NULL if it is not there. */
+static const char *after(const char *line, const char *tag)
+{
+	const char *p = strstr(line, tag);
+
+	return p ? p + strlen(tag) : NULL;
+}
+
 static void demo_line(struct demo *d, const char *line)
 {
-	const char *p;
+	const char *answer = after(line, DEMO_ANSWER);
+	const char *none = after(line, DEMO_NONE);
 
 	if (strstr(line, DEMO_READY)) {
 		demo_ready(d, line);
-	} else if ((p = strstr(line, DEMO_ANSWER))) {
-		p += strlen(DEMO_ANSWER);
-		result(d, ROW_ANSWER, !strcmp(p, DEMO_REPLY), "\"%s\"", p);
+	} else if (answer) {
+		result(d, ROW_ANSWER, !strcmp(answer, DEMO_REPLY), "\"%s\"", answer);
 	} else if (strstr(line, DEMO_UNSHARED)) {
 		demo_unshared(d);
 	} else if (strstr(line, DEMO_INTACT)) {
 		result(d, ROW_INTACT, d->ready, "as it wrote it");
 	} else if (strstr(line, DEMO_DAMAGED)) {
 		result(d, ROW_INTACT, false, "changed");
-	} else if ((p = strstr(line, DEMO_NONE))) {
+	} else if (none) {
 		snprintf(d->rows[ROW_SHARED_READ].got, sizeof(d->rows[0].got),
-			 "not checked: the guest says: %.80s", p + strlen(DEMO_NONE));
+			 "not checked: the guest says: %.80s", none);
 	}
 }
 

@@ -51,7 +51,8 @@ static int parse(const char *option, const char *text, bool suffix, uint64_t min
 	if (errno)
 		goto too_large;
 
-	if (suffix && *end && (unit = strchr(units, toupper((unsigned char)*end)))) {
+	unit = suffix && *end ? strchr(units, toupper((unsigned char)*end)) : NULL;
+	if (unit) {
 		unsigned int shift = 10 * (unit - units + 1);
 
 		if (n > ULLONG_MAX >> shift)

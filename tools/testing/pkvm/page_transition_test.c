@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * EL2's rules of page ownership (hyp/nvhe/page_transition.c), every combination of
+ * transition, host state and guest state, against a table that was written down from the
+ * contract and not from the code: what is not in the table must be refused.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <nvhe/page_transition.h>
+
+static const char *const transition_names[] = {
+	"host donate guest", "guest share host", "guest unshare host", "host reclaim guest",
+	"host reclaim dying guest", "host fail guest",
+};
+
+static const char *const state_names[] = {
+	"OWNED", "SHARED_OWNED", "SHARED_BORROWED", "NOPAGE", "POISON",
+};
+
+#define NR_STATES	5
+
+static const struct rule {
+	enum pkvm_transition transition;
+	struct pkvm_page_states from, to;
+	bool scrub, keep;
+} rules[] = {
+	{ PKVM_HOST_DONATE_GUEST, { PKVM_PAGE_OWNED, PKVM_NOPAGE },
+	  { PKVM_NOPAGE, PKVM_PAGE_OWNED } },
+	{ PKVM_GUEST_SHARE_HOST, { PKVM_NOPAGE, PKVM_PAGE_OWNED },
+	  { PKVM_PAGE_SHARED_BORROWED, PKVM_PAGE_SHARED_OWNED } },
+	{ PKVM_GUEST_UNSHARE_HOST, { PKVM_PAGE_SHARED_BORROWED, PKVM_PAGE_SHARED_OWNED },
+	  { PKVM_NOPAGE, PKVM_PAGE_OWNED } },
+	{ PKVM_HOST_RECLAIM_GUEST, { PKVM_NOPAGE, PKVM_PAGE_OWNED },
+	  { PKVM_PAGE_OWNED, PKVM_POISON }, .scrub = true },
+	{ PKVM_HOST_RECLAIM_GUEST, { PKVM_PAGE_SHARED_BORROWED, PKVM_PAGE_SHARED_OWNED },
+	  { PKVM_PAGE_OWNED, PKVM_POISON } },
+	{ PKVM_HOST_RECLAIM_DYING_GUEST, { PKVM_NOPAGE, PKVM_PAGE_OWNED },
+	  { PKVM_PAGE_OWNED, PKVM_NOPAGE }, .scrub = true },
+	{ PKVM_HOST_RECLAIM_DYING_GUEST, { PKVM_PAGE_SHARED_BORROWED, PKVM_PAGE_SHARED_OWNED },
+	  { PKVM_PAGE_OWNED, PKVM_NOPAGE } },
+	{ PKVM_HOST_FAIL_GUEST, { PKVM_NOPAGE, PKVM_PAGE_OWNED },
+	  { PKVM_NOPAGE, PKVM_POISON }, .keep = true },
+	{ PKVM_HOST_FAIL_GUEST, { PKVM_PAGE_SHARED_BORROWED, PKVM_PAGE_SHARED_OWNED },
+	  { PKVM_NOPAGE, PKVM_POISON }, .keep = true },
+};
+
+static unsigned int checks, failed;
+
+static const struct rule *find_rule(enum pkvm_transition transition,
+				    const struct pkvm_page_states *from)
+{
+	for (unsigned int i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
+		if (rules[i].transition == transition && rules[i].from.host == from->host &&
+		    rules[i].from.guest == from->guest)
+			return &rules[i];
+	}
+	return NULL;
+}
+
+static bool outcome_is(const struct pkvm_page_outcome *got, const struct rule *rule)
+{
+	return got->states.host == rule->to.host && got->states.guest == rule->to.guest &&
+	       got->scrub == rule->scrub && got->keep == rule->keep;
+}
+
+static void check(enum pkvm_transition transition, struct pkvm_page_states from)
+{
+	const struct rule *rule = find_rule(transition, &from);
+	struct pkvm_page_outcome got, untouched;
+	int ret;
+
+	memset(&got, 0x5a, sizeof(got));
+	untouched = got;
+	ret = pkvm_transition_check(transition, &from, &got);
+
+	checks++;
+	if (rule ? !ret && outcome_is(&got, rule) :
+		   ret < 0 && !memcmp(&got, &untouched, sizeof(got)))
+		return;
+
+	failed++;
+	printf("%s from %s/%s: returned %d, %s\n", transition_names[transition],
+	       state_names[from.host], state_names[from.guest], ret,
+	       rule ? "must be allowed with the outcome of the table" :
+		      "must be refused with nothing changed");
+}
+
+/* The errno tells the caller what to do next: map the page, pass it over, give up. */
+static void check_errno(enum pkvm_transition transition, enum pkvm_page_state host,
+			enum pkvm_page_state guest, int want)
+{
+	struct pkvm_page_states from = { host, guest };
+	struct pkvm_page_outcome got;
+	int ret = pkvm_transition_check(transition, &from, &got);
+
+	checks++;
+	if (ret == want)
+		return;
+	failed++;
+	printf("%s from %s/%s: returned %d, not %d\n", transition_names[transition],
+	       state_names[host], state_names[guest], ret, want);
+}
+
+int main(void)
+{
+	for (unsigned int t = 0; t < PKVM_NR_TRANSITIONS; t++) {
+		for (unsigned int host = 0; host < NR_STATES; host++) {
+			for (unsigned int guest = 0; guest < NR_STATES; guest++)
+				check(t, (struct pkvm_page_states) { host, guest });
+		}
+		check_errno(t, PKVM_PAGE_OWNED, PKVM_POISON, -EHWPOISON);
+		if (t != PKVM_HOST_DONATE_GUEST)
+			check_errno(t, PKVM_PAGE_OWNED, PKVM_NOPAGE, -ENOENT);
+	}
+	check_errno(PKVM_HOST_DONATE_GUEST, PKVM_NOPAGE, PKVM_PAGE_OWNED, -EEXIST);
+	check_errno(PKVM_HOST_DONATE_GUEST, PKVM_NOPAGE, PKVM_NOPAGE, -EPERM);
+	check_errno(PKVM_GUEST_SHARE_HOST, PKVM_NOPAGE, PKVM_PAGE_SHARED_OWNED, -EPERM);
+	check_errno(PKVM_GUEST_UNSHARE_HOST, PKVM_NOPAGE, PKVM_PAGE_OWNED, -EPERM);
+	check_errno(PKVM_NR_TRANSITIONS, PKVM_NOPAGE, PKVM_PAGE_OWNED, -EINVAL);
+
+	printf("%u checks, %u failed\n", checks, failed);
+	return failed ? 1 : 0;
+}
