@@ -43,7 +43,7 @@ out/make-exit.so: scripts/make-exit.c
 	@mkdir -p out
 	@gcc -Wall -O2 -shared -fPIC -o $@ $<
 
-load out/make-exit.so(make_exit_gmk_setup)
+-load out/make-exit.so(make_exit_gmk_setup)
 endif
 
 exec-run:

@@ -48,8 +48,8 @@ struct donate_run {
 
 /*
  * Donate a run. A page on the way that cannot go (another vCPU was faster, the guest's
- * entry is poisoned) is passed over; *fault_ret becomes the result for fault_gfn.
- * Returns -ENOMEM if the tables could not be paid for, and donates no more.
+ * entry is poisoned) is passed over; *fault_ret becomes the result for fault_gfn once it
+ * is known. Returns -ENOMEM if the tables could not be paid for, and donates no more.
  */
 static int donate_run(struct kvm_vcpu *vcpu, struct donate_run *run, gfn_t fault_gfn,
 		      int *fault_ret)
@@ -109,7 +109,7 @@ static int donate_block(struct kvm_vcpu *vcpu, struct kvm_memory_slot *slot,
 			slot->base_gfn + slot->npages);
 	bool fill = !kvm_gmem_was_punched(file_inode(file));
 	struct donate_run run = {};
-	int ret = 0, fault_ret = 0;
+	int ret = 0, fault_ret = -ENOMEM;
 
 	for (; gfn < end && !ret; gfn++) {
 		pgoff_t index = gfn - slot->base_gfn + slot->gmem.pgoff;
@@ -130,9 +130,9 @@ static int donate_block(struct kvm_vcpu *vcpu, struct kvm_memory_slot *slot,
 		folio_put(folio);
 	}
 	if (!ret)
-		ret = donate_run(vcpu, &run, fault_gfn, &fault_ret);
+		donate_run(vcpu, &run, fault_gfn, &fault_ret);
 
-	return fault_ret ?: ret;
+	return fault_ret;
 }
 
 /* Where the guest's entry may be poisoned EL2 is asked before a hole is filled again. */

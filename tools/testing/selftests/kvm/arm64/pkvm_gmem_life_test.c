@@ -31,8 +31,8 @@
 #define PUBLIC		0x7070000000000000ULL
 #define HOST_OWN	0x4057000000000000ULL
 
-/* Free memory is no exact figure: what per-CPU lists may hold back. */
-#define SLACK_KB	4096
+/* How much free memory may be missing: see gmem_free_slack_kb(). */
+#define SLACK_KB	gmem_free_slack_kb()
 
 static size_t page;
 

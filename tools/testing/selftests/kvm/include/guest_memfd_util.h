@@ -89,6 +89,11 @@ u64 gmem_meminfo_kb(const char *name);
  * freed behind their backs (RCU, deferred fput), a while after they were waited for.
  */
 u64 gmem_settled_free_kb(u64 enough_kb);
+/*
+ * What nobody leaks and is not in MemFree all the same: per-CPU lists, and, where KASAN
+ * runs, its quarantine of freed objects (1/32 of the memory) and what it notes of them.
+ */
+u64 gmem_free_slack_kb(void);
 u64 gmem_status_kb(const char *name);
 
 #endif /* SELFTEST_KVM_GUEST_MEMFD_UTIL_H */

@@ -483,6 +483,29 @@ u64 gmem_settled_free_kb(u64 enough_kb)
 	return free_kb;
 }
 
+static bool kernel_has_symbol(const char *name)
+{
+	FILE *f = fopen("/proc/kallsyms", "r");
+	char line[512], symbol[256];
+	bool found = false;
+
+	while (f && !found && fgets(line, sizeof(line), f))
+		found = sscanf(line, "%*s %*s %255s", symbol) == 1 && !strcmp(symbol, name);
+	if (f)
+		fclose(f);
+	return found;
+}
+
+u64 gmem_free_slack_kb(void)
+{
+	static u64 slack_kb;
+
+	if (!slack_kb)
+		slack_kb = kernel_has_symbol("kasan_quarantine_put") ?
+			   gmem_meminfo_kb("MemTotal") / 16 : 4096;
+	return slack_kb;
+}
+
 u64 gmem_status_kb(const char *name)
 {
 	return proc_kb("/proc/self/status", name);

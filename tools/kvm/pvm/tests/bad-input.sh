@@ -1,0 +1,54 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+# Runs on the emulated host: what pvm says and returns when it is given what cannot work.
+# No guest is started by any of it.
+
+image=/boot/Image
+initrd=/boot/guest.cpio
+failed=0
+
+# expect CODE TEXT COMMAND...: the exit code, and a part of what is printed.
+expect() {
+	want=$1 text=$2
+	shift 2
+	out=$("$@" 2>&1)
+	code=$?
+	case $out in
+	*"$text"*) [ $code -ne "$want" ] || { echo "ok   $*"; return; } ;;
+	esac
+	echo "FAIL $*: exit code $code (want $want), no \"$text\" in: $out"
+	failed=1
+}
+
+head -c 3000000 $image >/tmp/truncated
+: >/tmp/empty
+head -c 5000000 /dev/zero >/tmp/zeroes
+
+expect 2 "--kernel" pvm run
+expect 2 "/nowhere" pvm run --kernel /nowhere
+expect 2 "truncated" pvm run --kernel /tmp/truncated
+expect 2 "/tmp/empty" pvm run --kernel /tmp/empty
+expect 2 "/tmp/zeroes" pvm run --kernel /tmp/zeroes
+expect 2 "--initrd" pvm run --kernel $image --initrd /nowhere
+expect 2 "--initrd" pvm run --kernel $image --initrd /tmp/empty
+expect 2 "--mem" pvm run --kernel $image --initrd $initrd --mem 1M
+expect 2 "--mem" pvm run --kernel $image --initrd $initrd --mem 12x
+expect 2 "--mem" pvm run --kernel $image --initrd $initrd --mem 32M --pool 30M
+expect 2 "--cpus" pvm run --kernel $image --cpus 0
+expect 2 "--cpus" pvm run --kernel $image --cpus many
+expect 2 "--timeout" pvm run --kernel $image --timeout -1
+expect 2 "" pvm run --kernel $image --nonsense
+expect 2 "" pvm nonsense
+expect 2 "" pvm map notapid
+expect 2 "" pvm poke 1
+
+mv /dev/kvm /dev/kvm.away
+expect 3 "/dev/kvm" pvm run --kernel $image --initrd $initrd
+mv /dev/kvm.away /dev/kvm
+
+# On a host without pKVM there are no protected VMs; the rest still works.
+if ! dmesg | grep -q "Protected .*VHE mode initialized"; then
+	expect 3 "--protected" pvm run --kernel $image --initrd $initrd --protected
+fi
+
+exit $failed
