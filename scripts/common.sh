@@ -35,7 +35,7 @@ step() {
 	"$@" >"$log" 2>&1 </dev/null || rc=$?
 	if [ $rc -ne 0 ]; then
 		printf ' FAILED after %d s; the end of %s:\n' $((SECONDS - start)) "${log#"$TOP"/}" >&2
-		tail -n 25 "$log" >&2
+		tail -n 25 "$log" | cut -c 1-400 >&2
 		return $rc
 	fi
 	printf ' %d s\n' $((SECONDS - start)) >&2
