@@ -20,6 +20,7 @@ static const char *const state_names[] = {
 };
 
 #define NR_STATES	5
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 
 static const struct rule {
 	enum pkvm_transition transition;
@@ -51,7 +52,7 @@ static unsigned int checks, failed;
 static const struct rule *find_rule(enum pkvm_transition transition,
 				    const struct pkvm_page_states *from)
 {
-	for (unsigned int i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
+	for (unsigned int i = 0; i < ARRAY_SIZE(rules); i++) {
 		if (rules[i].transition == transition && rules[i].from.host == from->host &&
 		    rules[i].from.guest == from->guest)
 			return &rules[i];
