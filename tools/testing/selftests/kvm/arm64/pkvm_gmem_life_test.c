@@ -403,7 +403,7 @@ TEST_F_TIMEOUT(life, teardown_in_every_order, 300)
 	int i;
 
 	life_end(&self->l);
-	before = gmem_meminfo_kb("MemFree");
+	before = gmem_free_kb();
 	for (n = 0; n < 120; n++) {
 		nth_order(n, order);
 		life_begin(&l, 2);
@@ -424,7 +424,7 @@ TEST_F_TIMEOUT(life, teardown_in_every_order, 300)
 	}
 	after = gmem_settled_free_kb(before - SLACK_KB);
 	EXPECT_LT(before, after + SLACK_KB)
-		TH_LOG("MemFree %ju before, %ju after", (uintmax_t)before, (uintmax_t)after);
+		TH_LOG("%ju kB free before, %ju after", (uintmax_t)before, (uintmax_t)after);
 }
 
 /* How a VMM goes. */
@@ -590,7 +590,7 @@ TEST_F_TIMEOUT(life, killed_at_any_moment, 300)
 	for (i = 0; i < 40; i++) {
 		/* The first few fill caches that nobody empties. */
 		if (i == 5)
-			before = gmem_meminfo_kb("MemFree");
+			before = gmem_free_kb();
 		ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, socks));
 		pid = fork();
 		ASSERT_LE(0, pid);
@@ -615,7 +615,7 @@ TEST_F_TIMEOUT(life, killed_at_any_moment, 300)
 	}
 	after = gmem_settled_free_kb(before - SLACK_KB);
 	EXPECT_LT(before, after + SLACK_KB)
-		TH_LOG("MemFree %ju before, %ju after", (uintmax_t)before, (uintmax_t)after);
+		TH_LOG("%ju kB free before, %ju after", (uintmax_t)before, (uintmax_t)after);
 }
 
 TEST_F_TIMEOUT(life, memory_comes_back, 300)
@@ -627,18 +627,18 @@ TEST_F_TIMEOUT(life, memory_comes_back, 300)
 	life_end(&self->l);
 	for (i = 0; i < 40; i++) {
 		if (i == 5)
-			before = gmem_meminfo_kb("MemFree");
+			before = gmem_free_kb();
 		life_begin(&l, 2);
 		life_live(&l);
 		guest_fill(&l.vm.vcpu[1], GPA(40), 360, 1, 1, page);
 		EXPECT_LT(0, guest_hvc_all(&l.vm.vcpu[0], PKVM_HVC_SHARE, GPA(100), 100));
-		during = gmem_meminfo_kb("MemFree");
+		during = gmem_free_kb();
 		life_end(&l);
 	}
 	after = gmem_settled_free_kb(before - SLACK_KB);
 	/* 35 lives of 1.5 MiB each. */
 	EXPECT_LT(before, after + SLACK_KB)
-		TH_LOG("MemFree %ju before, %ju with a VM, %ju after", (uintmax_t)before,
+		TH_LOG("%ju kB free before, %ju with a VM, %ju after", (uintmax_t)before,
 		       (uintmax_t)during, (uintmax_t)after);
 }
 

@@ -85,12 +85,17 @@ int gmem_kmsg_bad(int fd);
 
 u64 gmem_meminfo_kb(const char *name);
 /*
- * MemFree, once it is above @enough_kb or 10 s have passed: what dead processes leave is
+ * Free memory: MemFree, and what the page allocator keeps in per-CPU lists, which comes to
+ * megabytes and goes back and forth.
+ */
+u64 gmem_free_kb(void);
+/*
+ * The same, once it is above @enough_kb or 10 s have passed: what dead processes leave is
  * freed behind their backs (RCU, deferred fput), a while after they were waited for.
  */
 u64 gmem_settled_free_kb(u64 enough_kb);
 /*
- * What nobody leaks and is not in MemFree all the same: per-CPU lists, and, where KASAN
+ * What nobody leaks and is not free all the same: caches that have grown, and, where KASAN
  * runs, its quarantine of freed objects (1/32 of the memory) and what it notes of them.
  */
 u64 gmem_free_slack_kb(void);

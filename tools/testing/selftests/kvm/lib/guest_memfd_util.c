@@ -469,13 +469,41 @@ u64 gmem_meminfo_kb(const char *name)
 	return proc_kb("/proc/meminfo", name);
 }
 
+/* Counters are folded together only now and then, or when asked for. */
+static void refresh_vm_stat(void)
+{
+	FILE *f = fopen("/proc/sys/vm/stat_refresh", "w");
+
+	if (!f)
+		return;
+	fputs("1", f);
+	fclose(f);
+}
+
+u64 gmem_free_kb(void)
+{
+	u64 count, pages = 0;
+	char line[256];
+	FILE *f;
+
+	refresh_vm_stat();
+	f = fopen("/proc/zoneinfo", "r");
+	while (f && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, " count: %lu", &count) == 1)
+			pages += count;
+	}
+	if (f)
+		fclose(f);
+	return gmem_meminfo_kb("MemFree") + pages * getpagesize() / 1024;
+}
+
 u64 gmem_settled_free_kb(u64 enough_kb)
 {
 	u64 free_kb = 0;
 	int i;
 
 	for (i = 0; i < 100; i++) {
-		free_kb = gmem_meminfo_kb("MemFree");
+		free_kb = gmem_free_kb();
 		if (free_kb > enough_kb)
 			break;
 		usleep(100000);
