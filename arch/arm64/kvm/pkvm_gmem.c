@@ -8,9 +8,10 @@
  * VM's end) comes through here to take it back from EL2 first.
  *
  * Locks: pages are donated with the file's invalidate_lock held shared, converted and
- * taken back with it held exclusively. Taking back may race with the VM's teardown,
- * which does the same on its own: EL2's locks decide page by page who does it, and both
- * return only when all of their range is done.
+ * freed with it held exclusively. Memory failure, which holds it shared and the folio lock,
+ * takes back what is the guest's by then. Taking back may race with the VM's teardown, which
+ * does the same on its own: EL2's locks decide page by page who does it, and both return
+ * only when all of their range is done.
  */
 #include <linux/guest_memfd.h>
 #include <linux/kvm_host.h>
@@ -269,7 +270,8 @@ static unsigned long reclaim_some(struct kvm *kvm, gfn_t gfn, unsigned long nr,
 
 /*
  * The pages of this range are about to be freed, or are bad. mmu_lock is held for write
- * and an invalidation is in progress, the invalidate_lock is held.
+ * and an invalidation is in progress; the invalidate_lock is held, exclusively unless the
+ * memory is bad.
  */
 void kvm_arch_gmem_invalidate_range(struct kvm *kvm, struct kvm_gfn_range *range)
 {
