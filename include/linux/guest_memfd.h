@@ -23,7 +23,8 @@ struct kvm_memory_slot;
 
 /* Why a range of a guest_memfd leaves the guest's page tables. */
 enum kvm_gmem_invalidate {
-	KVM_GMEM_CONVERT,	/* its attribute changes; the content stays */
+	KVM_GMEM_MAKE_PRIVATE,	/* its attribute changes; the content stays */
+	KVM_GMEM_MAKE_SHARED,	/* likewise */
 	KVM_GMEM_FREE,		/* its pages go back to the page allocator */
 	KVM_GMEM_ERROR,		/* the hardware reported its memory as bad */
 };
@@ -39,6 +40,9 @@ enum kvm_gmem_invalidate {
 struct file *kvm_gmem_slot_lock(struct kvm_memory_slot *slot);
 void kvm_gmem_slot_unlock(struct file *file);
 
+/* The page offset that a slot with a guest_memfd shows at a gfn of its own. */
+pgoff_t kvm_gmem_slot_index(struct kvm_memory_slot *slot, gfn_t gfn);
+
 /*
  * Does a file decide whether this gfn is private, and if so, is it? The caller holds
  * kvm->srcu. Without the invalidate_lock the answer may be stale: a conversion is an MMU
@@ -50,11 +54,11 @@ bool kvm_gmem_decides(struct kvm *kvm, gfn_t gfn, bool *private);
 bool kvm_gmem_decides_any(struct kvm *kvm, gfn_t start, gfn_t end);
 
 /*
- * Is this offset private? Has a hole been punched into the file, ever, so that what looks
- * untouched may have been given up? Both need the invalidate_lock, shared or exclusive.
+ * Is this offset private? Was it given up, so that a hole there is meant? Both need the
+ * invalidate_lock, shared or exclusive.
  */
 bool kvm_gmem_is_private(struct inode *inode, pgoff_t index);
-bool kvm_gmem_was_punched(struct inode *inode);
+bool kvm_gmem_was_given_up(struct inode *inode, pgoff_t index);
 
 /**
  * kvm_gmem_slot_folio() - the folio behind a gfn, made and zeroed if need be
@@ -68,7 +72,7 @@ bool kvm_gmem_was_punched(struct inode *inode);
 struct folio *kvm_gmem_slot_folio(struct file *file, pgoff_t index, bool create);
 
 /**
- * typedef kvm_gmem_commit_fn - the trusted side's half of a guest's conversion
+ * typedef kvm_gmem_commit_fn - the trusted side's half of what a guest asked for
  * @arg: the caller's
  * @nr_pages: how many pages are ready, from the first on; never 0
  *
@@ -95,20 +99,42 @@ typedef int (*kvm_gmem_commit_fn)(void *arg, unsigned long nr_pages);
 long kvm_gmem_guest_convert(struct kvm_memory_slot *slot, gfn_t gfn,
 			    unsigned long nr_pages, bool private,
 			    kvm_gmem_commit_fn commit, void *arg);
+
+/**
+ * kvm_gmem_guest_relinquish() - free pages because the guest gave them up
+ * @slot: the guest_memfd slot; the caller holds kvm->srcu
+ * @gfn: first page; [@gfn, @gfn + @nr_pages) lies in @slot and is the guest's alone
+ * @nr_pages: how many
+ * @commit: takes them from the guest, scrubbed, so that they can be freed
+ * @arg: for @commit
+ *
+ * The attributes stay. Nothing fills the holes before the guest itself touches them.
+ *
+ * Return: @nr_pages; what @commit returned, and nothing was freed; -EFAULT if the file
+ * is being closed.
+ */
+long kvm_gmem_guest_relinquish(struct kvm_memory_slot *slot, gfn_t gfn,
+			       unsigned long nr_pages, kvm_gmem_commit_fn commit, void *arg);
 #endif
 
 /**
- * kvm_arch_gmem_may_share() - may the host have these pages?
+ * kvm_arch_gmem_make_shared() - the host gets these pages, in place
  * @kvm: the VM whose file they are in
  * @pfn: first page of a physically contiguous run
  * @nr_pages: its length
  *
- * Asked before a range becomes shared, with the invalidate_lock held exclusively.
+ * Called before a range becomes shared, with the invalidate_lock held exclusively, after the
+ * range has left the guest's page tables where KVM builds these. The content is not KVM's
+ * business: what the architecture can preserve it does.
  *
- * Return: how many pages, from the first on, the host may use.
+ * Not to be confused with kvm_arch_gmem_reclaim() and kvm_arch_gmem_invalidate_range(): there
+ * the pages are freed, and nothing of the guest's may be left in them.
+ *
+ * Return: how many pages, from the first on, the host may use now. If these are not all,
+ * the range stays private; what has changed is undone when the guest uses it again.
  */
-unsigned long kvm_arch_gmem_may_share(struct kvm *kvm, kvm_pfn_t pfn,
-				      unsigned long nr_pages);
+unsigned long kvm_arch_gmem_make_shared(struct kvm *kvm, kvm_pfn_t pfn,
+					unsigned long nr_pages);
 
 #ifndef CONFIG_KVM_GUEST_MEMFD
 static inline bool kvm_gmem_decides(struct kvm *kvm, gfn_t gfn, bool *private)

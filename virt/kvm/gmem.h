@@ -2,22 +2,28 @@
 #ifndef __KVM_GMEM_H__
 #define __KVM_GMEM_H__
 
-/* Between guest_memfd.c, gmem_attr.c and gmem_convert.c. */
+/* Between guest_memfd.c and the gmem_*.c beside it. */
 
 #include <linux/guest_memfd.h>
+#include <linux/guest_memfd_range.h>
+#include <linux/kvm_host.h>
 #include <linux/maple_tree.h>
 
 /**
- * struct kvm_gmem_attrs - the attributes of every offset of one inode
- * @tree: runs of offsets whose attributes differ from @initial, as xa_mk_value();
- *	  guarded by the mapping's invalidate_lock
- * @initial: what an offset has that no run covers
- * @punched: a hole has been punched somewhere: from now on a hole may be meant
+ * struct kvm_gmem_attrs - what is known of every offset of one inode
+ * @tree: runs of offsets whose attributes differ from @initial, as xa_mk_value()
+ * @holes: runs of offsets that were given up, by PUNCH_HOLE or by the guest: that nothing
+ *	   is there is meant. What has come back since is in the page cache
+ * @initial: the attributes of an offset that no run of @tree covers
+ * @holes_everywhere: there was no memory to be exact in @holes
+ *
+ * All of it is guarded by the mapping's invalidate_lock.
  */
 struct kvm_gmem_attrs {
 	struct maple_tree tree;
+	struct maple_tree holes;
 	u64 initial;
-	bool punched;
+	bool holes_everywhere;
 };
 
 /* A change that is sure to fit: prepared, then stored or dropped. */
@@ -35,10 +41,14 @@ int kvm_gmem_attrs_prepare(struct kvm_gmem_attrs *attrs,
 			   pgoff_t start, pgoff_t end, u64 value);
 void kvm_gmem_attrs_store(struct kvm_gmem_attr_change *change);
 
+void kvm_gmem_attrs_give_up(struct kvm_gmem_attrs *attrs, pgoff_t start, pgoff_t end);
+bool kvm_gmem_attrs_given_up(struct kvm_gmem_attrs *attrs, pgoff_t index);
+
 /* guest_memfd.c */
 struct kvm_gmem_attrs *kvm_gmem_attrs(struct inode *inode);
 bool kvm_gmem_owns_attrs(struct inode *inode);
 struct kvm *kvm_gmem_file_to_kvm(struct file *file);
+struct xarray *kvm_gmem_file_bindings(struct file *file);
 struct folio *kvm_gmem_get_folio(struct inode *inode, pgoff_t index);
 struct file *kvm_gmem_get_file(struct kvm_memory_slot *slot);
 void kvm_gmem_invalidate_start(struct inode *inode, pgoff_t start, pgoff_t end,
@@ -46,7 +56,19 @@ void kvm_gmem_invalidate_start(struct inode *inode, pgoff_t start, pgoff_t end,
 void kvm_gmem_invalidate_end(struct inode *inode, pgoff_t start, pgoff_t end);
 
 /* gmem_convert.c */
+u64 kvm_gmem_initial_attrs(struct kvm *kvm, u64 flags);
+enum kvm_gfn_range_filter kvm_gmem_invalidate_filter(struct inode *inode,
+						     enum kvm_gmem_invalidate why);
 long kvm_gmem_ioctl(struct file *file, unsigned int ioctl, unsigned long arg);
 struct folio *kvm_gmem_get_shared_folio(struct inode *inode, pgoff_t index);
+pgoff_t kvm_gmem_populated_run(struct address_space *mapping, pgoff_t start, pgoff_t end,
+			       bool *populated);
+
+/* gmem_error.c */
+int kvm_gmem_memory_failure(struct address_space *mapping, struct folio *folio);
+
+/* gmem_debugfs.c */
+void kvm_gmem_debugfs_add(struct file *file);
+void kvm_gmem_debugfs_remove(struct file *file);
 
 #endif /* __KVM_GMEM_H__ */

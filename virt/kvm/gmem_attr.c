@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The attribute of every page offset of a guest_memfd inode: private or shared.
+ * The attribute of every page offset of a guest_memfd inode: private or shared; and which
+ * offsets were given up.
  *
  * A maple tree of runs, so that the cost follows the number of runs and not of pages:
  * converting a gigabyte stores one entry. Neighbouring runs of equal value are merged,
@@ -15,22 +16,29 @@
 
 #include "gmem.h"
 
+static void init_runs(struct maple_tree *tree, struct inode *inode)
+{
+	mt_init_flags(tree, MT_FLAGS_USE_RCU | MT_FLAGS_LOCK_EXTERN);
+	mt_set_external_lock(tree, &inode->i_mapping->invalidate_lock);
+}
+
 void kvm_gmem_attrs_init(struct kvm_gmem_attrs *attrs, struct inode *inode, u64 initial)
 {
-	mt_init_flags(&attrs->tree, MT_FLAGS_USE_RCU | MT_FLAGS_LOCK_EXTERN);
-	mt_set_external_lock(&attrs->tree, &inode->i_mapping->invalidate_lock);
+	init_runs(&attrs->tree, inode);
+	init_runs(&attrs->holes, inode);
 	attrs->initial = initial;
-	attrs->punched = false;
+	attrs->holes_everywhere = false;
 }
 
 /* Nobody can reach the inode any more; the lock only satisfies the tree's assertions. */
 void kvm_gmem_attrs_destroy(struct kvm_gmem_attrs *attrs, struct inode *inode)
 {
-	if (mtree_empty(&attrs->tree))
+	if (mtree_empty(&attrs->tree) && mtree_empty(&attrs->holes))
 		return;
 
 	filemap_invalidate_lock(inode->i_mapping);
 	__mt_destroy(&attrs->tree);
+	__mt_destroy(&attrs->holes);
 	filemap_invalidate_unlock(inode->i_mapping);
 }
 
@@ -67,10 +75,10 @@ pgoff_t kvm_gmem_attrs_run(struct kvm_gmem_attrs *attrs, pgoff_t start, pgoff_t 
  * Grow [*start, *last] over neighbours of the same value, so that they become one run.
  * Runs of the initial value are holes in the tree, which merges them by itself.
  */
-static void merge_neighbours(struct kvm_gmem_attrs *attrs, void *entry,
+static void merge_neighbours(struct maple_tree *tree, void *entry,
 			     pgoff_t *start, pgoff_t *last)
 {
-	MA_STATE(mas, &attrs->tree, 0, 0);
+	MA_STATE(mas, tree, 0, 0);
 
 	if (!entry)
 		return;
@@ -87,6 +95,18 @@ static void merge_neighbours(struct kvm_gmem_attrs *attrs, void *entry,
 			*last = mas.last;
 	}
 	rcu_read_unlock();
+}
+
+static int prepare_run(struct maple_tree *tree, struct kvm_gmem_attr_change *change,
+		       pgoff_t start, pgoff_t last)
+{
+	merge_neighbours(tree, change->entry, &start, &last);
+
+	mas_init(&change->mas, tree, start);
+	mas_set_range(&change->mas, start, last);
+
+	/* The store is memory too: a checkerboard is charged to who makes it. */
+	return mas_preallocate(&change->mas, change->entry, GFP_KERNEL_ACCOUNT);
 }
 
 /**
@@ -107,19 +127,34 @@ int kvm_gmem_attrs_prepare(struct kvm_gmem_attrs *attrs,
 			   struct kvm_gmem_attr_change *change,
 			   pgoff_t start, pgoff_t end, u64 value)
 {
-	pgoff_t last = end - 1;
-
 	change->entry = value == attrs->initial ? NULL : xa_mk_value(value);
-	merge_neighbours(attrs, change->entry, &start, &last);
-
-	mas_init(&change->mas, &attrs->tree, start);
-	mas_set_range(&change->mas, start, last);
-
-	/* The store is memory too: a checkerboard is charged to who makes it. */
-	return mas_preallocate(&change->mas, change->entry, GFP_KERNEL_ACCOUNT);
+	return prepare_run(&attrs->tree, change, start, end - 1);
 }
 
 void kvm_gmem_attrs_store(struct kvm_gmem_attr_change *change)
 {
 	mas_store_prealloc(&change->mas, change->entry);
+}
+
+/**
+ * kvm_gmem_attrs_give_up() - remember that a range is empty on purpose
+ * @attrs: the inode's attributes; invalidate_lock held exclusively
+ * @start: first offset
+ * @end: first offset after the range; @end > @start
+ *
+ * Cannot fail: without memory to be exact every hole counts as given up.
+ */
+void kvm_gmem_attrs_give_up(struct kvm_gmem_attrs *attrs, pgoff_t start, pgoff_t end)
+{
+	struct kvm_gmem_attr_change change = { .entry = xa_mk_value(1) };
+
+	if (prepare_run(&attrs->holes, &change, start, end - 1))
+		attrs->holes_everywhere = true;
+	else
+		kvm_gmem_attrs_store(&change);
+}
+
+bool kvm_gmem_attrs_given_up(struct kvm_gmem_attrs *attrs, pgoff_t index)
+{
+	return attrs->holes_everywhere || mtree_load(&attrs->holes, index);
 }

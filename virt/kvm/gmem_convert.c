@@ -22,10 +22,48 @@
 
 #include "gmem.h"
 
-unsigned long __weak kvm_arch_gmem_may_share(struct kvm *kvm, kvm_pfn_t pfn,
-					     unsigned long nr_pages)
+unsigned long __weak kvm_arch_gmem_make_shared(struct kvm *kvm, kvm_pfn_t pfn,
+					       unsigned long nr_pages)
 {
 	return nr_pages;
+}
+
+/*
+ * A file that does not own its attributes is what VMs with private memory had before: all
+ * private, and the VM's attributes decide what its guest sees.
+ */
+u64 kvm_gmem_initial_attrs(struct kvm *kvm, u64 flags)
+{
+	if (!(flags & GUEST_MEMFD_FLAG_INIT_SHARED))
+		return KVM_MEMORY_ATTRIBUTE_PRIVATE;
+
+	if (!(flags & GUEST_MEMFD_FLAG_MMAP) && kvm_arch_has_private_mem(kvm))
+		return KVM_MEMORY_ATTRIBUTE_PRIVATE;
+
+	return 0;
+}
+
+/*
+ * Which of the guest's mappings go. Making a range private that is private already must
+ * leave it alone: what leaves TDX's S-EPT has lost its content.
+ */
+enum kvm_gfn_range_filter kvm_gmem_invalidate_filter(struct inode *inode,
+						     enum kvm_gmem_invalidate why)
+{
+	if (why == KVM_GMEM_MAKE_PRIVATE)
+		return KVM_FILTER_SHARED;
+	if (why == KVM_GMEM_MAKE_SHARED)
+		return KVM_FILTER_PRIVATE;
+
+	if (kvm_gmem_owns_attrs(inode))
+		return KVM_FILTER_SHARED | KVM_FILTER_PRIVATE;
+
+	return kvm_gmem_attrs(inode)->initial ? KVM_FILTER_PRIVATE : KVM_FILTER_SHARED;
+}
+
+pgoff_t kvm_gmem_slot_index(struct kvm_memory_slot *slot, gfn_t gfn)
+{
+	return kvm_gmem_gfn_to_index(slot->base_gfn, slot->gmem.pgoff, gfn);
 }
 
 bool kvm_gmem_is_private(struct inode *inode, pgoff_t index)
@@ -51,8 +89,7 @@ bool kvm_gmem_decides(struct kvm *kvm, gfn_t gfn, bool *private)
 	if (!file)
 		return false;
 
-	*private = kvm_gmem_is_private(file_inode(file),
-				       gfn - slot->base_gfn + slot->gmem.pgoff);
+	*private = kvm_gmem_is_private(file_inode(file), kvm_gmem_slot_index(slot, gfn));
 	fput(file);
 	return true;
 }
@@ -70,9 +107,9 @@ bool kvm_gmem_decides_any(struct kvm *kvm, gfn_t start, gfn_t end)
 	return false;
 }
 
-bool kvm_gmem_was_punched(struct inode *inode)
+bool kvm_gmem_was_given_up(struct inode *inode, pgoff_t index)
 {
-	return kvm_gmem_attrs(inode)->punched;
+	return kvm_gmem_attrs_given_up(kvm_gmem_attrs(inode), index);
 }
 
 struct file *kvm_gmem_slot_lock(struct kvm_memory_slot *slot)
@@ -208,24 +245,24 @@ struct page_run {
 	unsigned long nr;
 };
 
-/* May the host have this run? If not, *stop becomes the first offset that it may not. */
-static bool consent_to_run(struct kvm *kvm, const struct page_run *run, pgoff_t *stop)
+/* Gives the host a run. If it may not have it, *stop becomes the first such offset. */
+static bool make_run_shared(struct kvm *kvm, const struct page_run *run, pgoff_t *stop)
 {
-	unsigned long may = run->nr ? kvm_arch_gmem_may_share(kvm, run->pfn, run->nr) : 0;
+	unsigned long done = run->nr ? kvm_arch_gmem_make_shared(kvm, run->pfn, run->nr) : 0;
 
-	if (may == run->nr)
+	if (done == run->nr)
 		return true;
 
-	*stop = run->index + may;
+	*stop = run->index + done;
 	return false;
 }
 
 /*
- * Ask the trusted side whether the host may have what is in [start, end). Returns the
- * first offset that it may not have, or end.
+ * Let the trusted side give the host what is in [start, end). Returns the first offset
+ * that the host may not have, or end.
  */
-static pgoff_t consent_to_share(struct kvm *kvm, struct address_space *mapping,
-				pgoff_t start, pgoff_t end)
+static pgoff_t make_range_shared(struct kvm *kvm, struct address_space *mapping,
+				 pgoff_t start, pgoff_t end)
 {
 	pgoff_t index = start, stop = end;
 	struct page_run run = {};
@@ -244,7 +281,7 @@ static pgoff_t consent_to_share(struct kvm *kvm, struct address_space *mapping,
 				run.nr += nr;
 				continue;
 			}
-			if (!consent_to_run(kvm, &run, &stop))
+			if (!make_run_shared(kvm, &run, &stop))
 				break;
 			run = (struct page_run) { first, pfn, nr };
 		}
@@ -253,7 +290,7 @@ static pgoff_t consent_to_share(struct kvm *kvm, struct address_space *mapping,
 		cond_resched();
 	}
 	if (stop == end)
-		consent_to_run(kvm, &run, &stop);
+		make_run_shared(kvm, &run, &stop);
 
 	return stop;
 }
@@ -279,9 +316,10 @@ static int convert_locked(struct kvm *kvm, struct inode *inode, pgoff_t start,
 		return ret;
 
 	/* A fault that looked at the old attribute is made to look again. */
-	kvm_gmem_invalidate_start(inode, start, end, KVM_GMEM_CONVERT);
+	kvm_gmem_invalidate_start(inode, start, end,
+				  private ? KVM_GMEM_MAKE_PRIVATE : KVM_GMEM_MAKE_SHARED);
 
-	*error = private ? end : consent_to_share(kvm, mapping, start, end);
+	*error = private ? end : make_range_shared(kvm, mapping, start, end);
 	if (*error == end)
 		kvm_gmem_attrs_store(&change);
 	else
@@ -298,7 +336,7 @@ long kvm_gmem_guest_convert(struct kvm_memory_slot *slot, gfn_t gfn,
 			    unsigned long nr_pages, bool private,
 			    kvm_gmem_commit_fn commit, void *arg)
 {
-	pgoff_t start = gfn - slot->base_gfn + slot->gmem.pgoff;
+	pgoff_t start = kvm_gmem_slot_index(slot, gfn);
 	u64 value = private ? KVM_MEMORY_ATTRIBUTE_PRIVATE : 0;
 	struct file *file = kvm_gmem_get_file(slot);
 	struct kvm_gmem_attr_change change;
@@ -341,10 +379,37 @@ unlock:
 	return ret;
 }
 
+long kvm_gmem_guest_relinquish(struct kvm_memory_slot *slot, gfn_t gfn,
+			       unsigned long nr_pages, kvm_gmem_commit_fn commit, void *arg)
+{
+	pgoff_t start = kvm_gmem_slot_index(slot, gfn);
+	struct file *file = kvm_gmem_get_file(slot);
+	struct address_space *mapping;
+	long ret;
+
+	if (!file)
+		return -EFAULT;
+
+	mapping = file->f_mapping;
+	filemap_invalidate_lock(mapping);
+
+	ret = commit(arg, nr_pages);
+	if (!ret) {
+		kvm_gmem_attrs_give_up(kvm_gmem_attrs(file_inode(file)), start,
+				       start + nr_pages);
+		truncate_inode_pages_range(mapping, (loff_t)start << PAGE_SHIFT,
+					   ((loff_t)(start + nr_pages) << PAGE_SHIFT) - 1);
+		ret = nr_pages;
+	}
+
+	filemap_invalidate_unlock(mapping);
+	fput(file);
+	return ret;
+}
+
 /* Everything that can be said about a request without looking at the memory. */
 static int check_request(struct file *file, const struct kvm_memory_attributes2 *req)
 {
-	loff_t size = i_size_read(file_inode(file));
 	unsigned int i;
 
 	if (!kvm_gmem_owns_attrs(file_inode(file)))
@@ -361,10 +426,7 @@ static int check_request(struct file *file, const struct kvm_memory_attributes2 
 			return -EINVAL;
 	}
 
-	if (!req->size || !PAGE_ALIGNED(req->offset) || !PAGE_ALIGNED(req->size))
-		return -EINVAL;
-
-	if (req->offset > size || req->size > size - req->offset)
+	if (!kvm_gmem_range_valid(req->offset, req->size, i_size_read(file_inode(file))))
 		return -EINVAL;
 
 	return 0;
@@ -389,11 +451,12 @@ static int set_attributes(struct file *file, struct kvm_memory_attributes2 *req)
 }
 
 /* Returns the end of the run of pages, or of holes, that begins at start. */
-static pgoff_t populated_run(struct address_space *mapping, pgoff_t start, pgoff_t end,
-			     bool *populated)
+pgoff_t kvm_gmem_populated_run(struct address_space *mapping, pgoff_t start, pgoff_t end,
+			       bool *populated)
 {
-	pgoff_t index = start;
+	pgoff_t index = start + 1;
 
+	/* Holes are filled under the shared lock: what was one just now need not be. */
 	*populated = xa_load(&mapping->i_pages, start);
 	if (!*populated)
 		return xa_find(&mapping->i_pages, &index, end - 1, XA_PRESENT) ? index : end;
@@ -416,7 +479,7 @@ static int get_attributes(struct file *file, struct kvm_memory_attributes2 *req)
 	filemap_invalidate_lock_shared(inode->i_mapping);
 	req->attributes = kvm_gmem_attrs_load(kvm_gmem_attrs(inode), start);
 	end = kvm_gmem_attrs_run(kvm_gmem_attrs(inode), start, end);
-	end = populated_run(inode->i_mapping, start, end, &populated);
+	end = kvm_gmem_populated_run(inode->i_mapping, start, end, &populated);
 	filemap_invalidate_unlock_shared(inode->i_mapping);
 
 	req->size = (u64)(end - start) << PAGE_SHIFT;
@@ -449,7 +512,9 @@ long kvm_gmem_ioctl(struct file *file, unsigned int ioctl, unsigned long arg)
 	else
 		ret = get_attributes(file, &req);
 
-	if (copy_to_user(argp, &req, sizeof(req)))
+	/* A SET that succeeded has nothing to say, and must not fail any more. */
+	if ((ioctl == KVM_GET_MEMORY_ATTRIBUTES2 || ret) &&
+	    copy_to_user(argp, &req, sizeof(req)))
 		return -EFAULT;
 
 	return ret;

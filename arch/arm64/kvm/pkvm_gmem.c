@@ -14,6 +14,7 @@
  * only when all of their range is done.
  */
 #include <linux/guest_memfd.h>
+#include <linux/guest_memfd_range.h>
 #include <linux/kvm_host.h>
 #include <linux/moduleparam.h>
 #include <linux/pagemap.h>
@@ -27,7 +28,7 @@
 
 /*
  * A fault donates the aligned block of this many pages around it. Holes in it are filled
- * too, but only as long as nobody has punched one into the file: a hole may be meant.
+ * too, but not where somebody has given the memory up.
  */
 static unsigned int donate_around = 64;
 module_param_named(pkvm_donate_around, donate_around, uint, 0644);
@@ -105,21 +106,22 @@ static int donate_page(struct kvm_vcpu *vcpu, struct donate_run *run, gfn_t gfn,
 static int donate_block(struct kvm_vcpu *vcpu, struct kvm_memory_slot *slot,
 			struct file *file, gfn_t fault_gfn)
 {
-	gfn_t gfn = max(ALIGN_DOWN(fault_gfn, donate_window()), slot->base_gfn);
-	gfn_t end = min(ALIGN(fault_gfn + 1, donate_window()),
-			slot->base_gfn + slot->npages);
-	bool fill = !kvm_gmem_was_punched(file_inode(file));
 	struct donate_run run = {};
 	int ret = 0, fault_ret = -ENOMEM;
+	gfn_t gfn, end;
 
+	kvm_gmem_block_around(fault_gfn, donate_window(), slot->base_gfn, slot->npages,
+			      &gfn, &end);
 	for (; gfn < end && !ret; gfn++) {
-		pgoff_t index = gfn - slot->base_gfn + slot->gmem.pgoff;
+		pgoff_t index = kvm_gmem_slot_index(slot, gfn);
 		struct folio *folio;
+		bool fill;
 
 		if (!kvm_gmem_is_private(file_inode(file), index))
 			continue;
 
-		folio = kvm_gmem_slot_folio(file, index, fill || gfn == fault_gfn);
+		fill = gfn == fault_gfn || !kvm_gmem_was_given_up(file_inode(file), index);
+		folio = kvm_gmem_slot_folio(file, index, fill);
 		if (IS_ERR(folio)) {
 			if (gfn == fault_gfn)
 				fault_ret = PTR_ERR(folio);
@@ -165,8 +167,7 @@ int pkvm_gmem_abort(struct kvm_vcpu *vcpu, struct kvm_memory_slot *slot, phys_ad
 		ret = -EHWPOISON;
 	} else if (fault_is_poisoned(vcpu)) {
 		ret = -EHWPOISON;
-	} else if (!kvm_gmem_is_private(file_inode(file),
-					gfn - slot->base_gfn + slot->gmem.pgoff)) {
+	} else if (!kvm_gmem_is_private(file_inode(file), kvm_gmem_slot_index(slot, gfn))) {
 		ret = -EFAULT;
 	} else {
 		ret = donate_block(vcpu, slot, file, gfn);
@@ -197,19 +198,32 @@ static int refuse_memreq(void)
 	return complete_memreq(NULL, 0) ? -EIO : 1;
 }
 
-static int convert_memreq(struct kvm_vcpu *vcpu, struct kvm_memory_slot *slot,
-			  const struct pkvm_memreq *req)
+static int do_memreq(struct kvm_vcpu *vcpu, struct kvm_memory_slot *slot,
+		     const struct pkvm_memreq *req)
 {
 	gfn_t end = min(req->gfn + req->nr_pages, slot->base_gfn + slot->npages);
-	bool private = req->op == PKVM_MEMREQ_UNSHARE;
 	long ret;
 
-	ret = kvm_gmem_guest_convert(slot, req->gfn, end - req->gfn, private,
-				     complete_memreq, NULL);
-	if (private)
-		trace_pkvm_gmem_unshare(req->gfn, req->nr_pages, ret);
-	else
+	switch (req->op) {
+	case PKVM_MEMREQ_SHARE:
+		ret = kvm_gmem_guest_convert(slot, req->gfn, end - req->gfn, false,
+					     complete_memreq, NULL);
 		trace_pkvm_gmem_share(req->gfn, req->nr_pages, ret);
+		break;
+	case PKVM_MEMREQ_UNSHARE:
+		ret = kvm_gmem_guest_convert(slot, req->gfn, end - req->gfn, true,
+					     complete_memreq, NULL);
+		trace_pkvm_gmem_unshare(req->gfn, req->nr_pages, ret);
+		break;
+	case PKVM_MEMREQ_RELINQUISH:
+		ret = kvm_gmem_guest_relinquish(slot, req->gfn, end - req->gfn,
+						complete_memreq, NULL);
+		trace_pkvm_gmem_relinquish(req->gfn, req->nr_pages, ret);
+		break;
+	default:
+		ret = complete_memreq(NULL, end - req->gfn);
+		break;
+	}
 
 	switch (ret) {
 	case -EAGAIN:
@@ -246,10 +260,10 @@ int pkvm_handle_memreq(struct kvm_vcpu *vcpu)
 		ret = refuse_memreq();
 	else if (req.op == PKVM_MEMREQ_MAP)
 		ret = pkvm_map_page(vcpu, slot, gfn_to_gpa(req.gfn)) ?: 1;
-	else if (WARN_ON_ONCE(!kvm_slot_has_gmem(slot)))
+	else if (req.op != PKVM_MEMREQ_ABSENT && WARN_ON_ONCE(!kvm_slot_has_gmem(slot)))
 		ret = refuse_memreq();
 	else
-		ret = convert_memreq(vcpu, slot, &req);
+		ret = do_memreq(vcpu, slot, &req);
 	srcu_read_unlock(&vcpu->kvm->srcu, idx);
 
 	return ret;
@@ -306,8 +320,9 @@ void pkvm_gmem_teardown(struct kvm *kvm)
 	}
 }
 
-unsigned long kvm_arch_gmem_may_share(struct kvm *kvm, kvm_pfn_t pfn,
-				      unsigned long nr_pages)
+/* The guest has shared them already, or never had them: only EL2 can tell. */
+unsigned long kvm_arch_gmem_make_shared(struct kvm *kvm, kvm_pfn_t pfn,
+					unsigned long nr_pages)
 {
 	unsigned long nr = 0, more;
 

@@ -27,7 +27,7 @@ TRACE_EVENT(pkvm_gmem_donate,
 	TP_printk("gfn 0x%llx pfn 0x%llx nr %lu", __entry->gfn, __entry->pfn, __entry->nr)
 );
 
-/* A guest's SHARE or UNSHARE: what it asked for and what came of it. */
+/* A guest's SHARE, UNSHARE or RELINQUISH: what it asked for and what came of it. */
 DECLARE_EVENT_CLASS(pkvm_gmem_convert,
 	TP_PROTO(gfn_t gfn, unsigned long nr, long ret),
 	TP_ARGS(gfn, nr, ret),
@@ -53,6 +53,11 @@ DEFINE_EVENT(pkvm_gmem_convert, pkvm_gmem_share,
 );
 
 DEFINE_EVENT(pkvm_gmem_convert, pkvm_gmem_unshare,
+	TP_PROTO(gfn_t gfn, unsigned long nr, long ret),
+	TP_ARGS(gfn, nr, ret)
+);
+
+DEFINE_EVENT(pkvm_gmem_convert, pkvm_gmem_relinquish,
 	TP_PROTO(gfn_t gfn, unsigned long nr, long ret),
 	TP_ARGS(gfn, nr, ret)
 );

@@ -7,7 +7,7 @@
 #include <linux/sizes.h>
 #include <linux/types.h>
 
-/* The most granules that one SHARE or UNSHARE call of a guest does. */
+/* The most granules that one SHARE, UNSHARE or RELINQUISH call of a guest does. */
 #define PKVM_MEMREQ_MAX_PAGES	512
 
 /*
@@ -25,13 +25,15 @@ enum pkvm_memreq_op {
 	PKVM_MEMREQ_MAP,	/* the page to be shared is not mapped: map, then replay */
 	PKVM_MEMREQ_SHARE,
 	PKVM_MEMREQ_UNSHARE,
+	PKVM_MEMREQ_RELINQUISH,
+	PKVM_MEMREQ_ABSENT,	/* pages to be relinquished are not mapped: nothing to do */
 };
 
 /**
  * struct pkvm_memreq - a guest's pending memory request
  * @op: enum pkvm_memreq_op
- * @nr_pages: for SHARE and UNSHARE how many pages EL2 found in the right state, from
- *	      @gfn on; at most PKVM_MEMREQ_MAX_PAGES
+ * @nr_pages: how many pages EL2 found in the right state, from @gfn on; at most
+ *	      PKVM_MEMREQ_MAX_PAGES. 0 for MAP
  * @gfn: the first page
  *
  * EL2 keeps its own in the hyp vCPU and never believes the copy that the host gets. It

@@ -6,6 +6,7 @@
  *  host donate guest  OWNED          -EEXIST          -EEXIST            -EHWPOISON
  *  guest share host   -ENOENT        SHARED_OWNED     -EPERM             -EHWPOISON
  *  guest unshare host -ENOENT        -EPERM           OWNED              -EHWPOISON
+ *  guest relinquish   -ENOENT        NOPAGE, scrub    -EPERM             -EHWPOISON
  *  host reclaim       -ENOENT        POISON, scrub    POISON             -EHWPOISON
  *  ... dying guest    -ENOENT        NOPAGE, scrub    NOPAGE             -EHWPOISON
  *  host fail guest    -ENOENT        POISON, keep     POISON, keep       -EHWPOISON
@@ -38,6 +39,7 @@ static enum pkvm_page_state guest_after(enum pkvm_transition transition)
 		return PKVM_PAGE_OWNED;
 	case PKVM_GUEST_SHARE_HOST:
 		return PKVM_PAGE_SHARED_OWNED;
+	case PKVM_GUEST_RELINQUISH:
 	case PKVM_HOST_RECLAIM_DYING_GUEST:
 		return PKVM_NOPAGE;
 	default:
@@ -58,6 +60,7 @@ static int check_guest(enum pkvm_transition transition, enum pkvm_page_state gue
 	case PKVM_HOST_DONATE_GUEST:
 		return mapped ? -EEXIST : 0;
 	case PKVM_GUEST_SHARE_HOST:
+	case PKVM_GUEST_RELINQUISH:
 		if (!mapped)
 			return -ENOENT;
 		return guest == PKVM_PAGE_OWNED ? 0 : -EPERM;
@@ -104,7 +107,8 @@ int pkvm_transition_check(enum pkvm_transition transition,
 
 	/* What the guest had shared the host has seen; anything else it must not see. */
 	to->scrub = from->guest == PKVM_PAGE_OWNED &&
-		    (transition == PKVM_HOST_RECLAIM_GUEST ||
+		    (transition == PKVM_GUEST_RELINQUISH ||
+		     transition == PKVM_HOST_RECLAIM_GUEST ||
 		     transition == PKVM_HOST_RECLAIM_DYING_GUEST);
 	return 0;
 }

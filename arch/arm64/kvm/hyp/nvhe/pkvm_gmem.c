@@ -140,93 +140,27 @@ unlock:
 	return nr;
 }
 
-/* May all of a guest's pages make a transition? Both locks held. */
-static int range_check(struct pkvm_hyp_vm *vm, u64 gfn, u64 nr_pages,
-		       enum pkvm_transition transition)
+/* What a transition does to one page; both locks held, and the check has passed. */
+typedef void (*commit_fn)(struct pkvm_hyp_vm *vm, u64 gfn,
+			  const struct pkvm_guest_page *page,
+			  const struct pkvm_page_outcome *outcome);
+
+static void share_commit(struct pkvm_hyp_vm *vm, u64 gfn,
+			 const struct pkvm_guest_page *page,
+			 const struct pkvm_page_outcome *outcome)
 {
-	struct pkvm_page_outcome outcome;
-	struct pkvm_guest_page page;
-	u64 i;
-	int ret;
-
-	for (i = 0; i < nr_pages; i++) {
-		ret = pkvm_guest_page_lookup(vm, gfn + i, &page);
-		if (!ret)
-			ret = pkvm_transition_check(transition, &page.states, &outcome);
-		if (ret)
-			return ret;
-		if (!page.gmem)
-			return -EPERM;
-	}
-
-	return 0;
-}
-
-/* Both locks held, and the check has passed. */
-static void share_commit(struct pkvm_hyp_vm *vm, u64 gfn, phys_addr_t phys)
-{
-	set_guest_page_state(vm, gfn, phys, PKVM_PAGE_SHARED_OWNED);
-	WARN_ON(__host_set_page_state_range(phys, PAGE_SIZE, PKVM_PAGE_SHARED_BORROWED));
+	set_guest_page_state(vm, gfn, page->phys, outcome->states.guest);
+	WARN_ON(__host_set_page_state_range(page->phys, PAGE_SIZE, outcome->states.host));
 }
 
 /* The host loses the page before the guest may believe it private. */
-static void unshare_commit(struct pkvm_hyp_vm *vm, u64 gfn, phys_addr_t phys)
+static void unshare_commit(struct pkvm_hyp_vm *vm, u64 gfn,
+			   const struct pkvm_guest_page *page,
+			   const struct pkvm_page_outcome *outcome)
 {
-	WARN_ON(host_stage2_set_owner_metadata_locked(phys, PAGE_SIZE, PKVM_ID_GUEST,
+	WARN_ON(host_stage2_set_owner_metadata_locked(page->phys, PAGE_SIZE, PKVM_ID_GUEST,
 						      host_stage2_encode_gfn_meta(vm, gfn)));
-	set_guest_page_state(vm, gfn, phys, PKVM_PAGE_OWNED);
-}
-
-static int change_sharing(struct pkvm_hyp_vm *vm, u64 gfn, u64 nr_pages,
-			  enum pkvm_transition transition,
-			  void (*commit)(struct pkvm_hyp_vm *vm, u64 gfn, phys_addr_t phys))
-{
-	struct pkvm_guest_page page;
-	u64 i;
-	int ret;
-
-	host_lock_component();
-	guest_lock_component(vm);
-
-	ret = range_check(vm, gfn, nr_pages, transition);
-	for (i = 0; !ret && i < nr_pages; i++) {
-		WARN_ON(pkvm_guest_page_lookup(vm, gfn + i, &page));
-		commit(vm, gfn + i, page.phys);
-	}
-
-	guest_unlock_component(vm);
-	host_unlock_component();
-
-	return ret;
-}
-
-/**
- * __pkvm_guest_share_host_range() - let the host use pages of a guest, in place
- * @vm: the guest
- * @gfn: first page
- * @nr_pages: all of these or none
- *
- * Return: 0, or the errno of pkvm_transition_check() for the first page that may not.
- */
-int __pkvm_guest_share_host_range(struct pkvm_hyp_vm *vm, u64 gfn, u64 nr_pages)
-{
-	return change_sharing(vm, gfn, nr_pages, PKVM_GUEST_SHARE_HOST, share_commit);
-}
-
-/**
- * __pkvm_guest_unshare_host_range() - take back from the host what a guest had shared
- * @vm: the guest
- * @gfn: first page
- * @nr_pages: all of these or none
- *
- * The host has no user mapping of, and no reference to, these pages: it said so by
- * completing the guest's call. If it lied, its next access faults.
- *
- * Return: 0, or the errno of pkvm_transition_check() for the first page that may not.
- */
-int __pkvm_guest_unshare_host_range(struct pkvm_hyp_vm *vm, u64 gfn, u64 nr_pages)
-{
-	return change_sharing(vm, gfn, nr_pages, PKVM_GUEST_UNSHARE_HOST, unshare_commit);
+	set_guest_page_state(vm, gfn, page->phys, outcome->states.guest);
 }
 
 /* The content stays, but the guest may have written it past the caches. */
@@ -265,6 +199,91 @@ static void reclaim_commit(struct pkvm_hyp_vm *vm, u64 gfn,
 	else
 		clean_page(page->phys);
 	WARN_ON(host_stage2_set_owner_locked(page->phys, PAGE_SIZE, PKVM_ID_HOST));
+}
+
+/* May a page of a guest_memfd make a transition, and to what? Both locks held. */
+static int page_check(struct pkvm_hyp_vm *vm, u64 gfn, enum pkvm_transition transition,
+		      struct pkvm_guest_page *page, struct pkvm_page_outcome *outcome)
+{
+	int ret = pkvm_guest_page_lookup(vm, gfn, page);
+
+	if (!ret)
+		ret = pkvm_transition_check(transition, &page->states, outcome);
+	if (!ret && !page->gmem)
+		ret = -EPERM;
+
+	return ret;
+}
+
+/* What a guest asked for: all of the range or nothing. */
+static int change_range(struct pkvm_hyp_vm *vm, u64 gfn, u64 nr_pages,
+			enum pkvm_transition transition, commit_fn commit)
+{
+	struct pkvm_page_outcome outcome;
+	struct pkvm_guest_page page;
+	int ret = 0;
+	u64 i;
+
+	host_lock_component();
+	guest_lock_component(vm);
+
+	for (i = 0; !ret && i < nr_pages; i++)
+		ret = page_check(vm, gfn + i, transition, &page, &outcome);
+
+	for (i = 0; !ret && i < nr_pages; i++) {
+		WARN_ON(page_check(vm, gfn + i, transition, &page, &outcome));
+		commit(vm, gfn + i, &page, &outcome);
+	}
+
+	guest_unlock_component(vm);
+	host_unlock_component();
+
+	return ret;
+}
+
+/**
+ * __pkvm_guest_share_host_range() - let the host use pages of a guest, in place
+ * @vm: the guest
+ * @gfn: first page
+ * @nr_pages: all of these or none
+ *
+ * Return: 0, or the errno of pkvm_transition_check() for the first page that may not.
+ */
+int __pkvm_guest_share_host_range(struct pkvm_hyp_vm *vm, u64 gfn, u64 nr_pages)
+{
+	return change_range(vm, gfn, nr_pages, PKVM_GUEST_SHARE_HOST, share_commit);
+}
+
+/**
+ * __pkvm_guest_unshare_host_range() - take back from the host what a guest had shared
+ * @vm: the guest
+ * @gfn: first page
+ * @nr_pages: all of these or none
+ *
+ * The host has no user mapping of, and no reference to, these pages: it said so by
+ * completing the guest's call. If it lied, its next access faults.
+ *
+ * Return: 0, or the errno of pkvm_transition_check() for the first page that may not.
+ */
+int __pkvm_guest_unshare_host_range(struct pkvm_hyp_vm *vm, u64 gfn, u64 nr_pages)
+{
+	return change_range(vm, gfn, nr_pages, PKVM_GUEST_UNSHARE_HOST, unshare_commit);
+}
+
+/**
+ * __pkvm_guest_relinquish_range() - a guest gives pages up
+ * @vm: the guest
+ * @gfn: first page
+ * @nr_pages: all of these or none
+ *
+ * The host gets them scrubbed. Nothing is left in the guest's entries: its next access faults
+ * like the first one did.
+ *
+ * Return: 0, or the errno of pkvm_transition_check() for the first page that may not.
+ */
+int __pkvm_guest_relinquish_range(struct pkvm_hyp_vm *vm, u64 gfn, u64 nr_pages)
+{
+	return change_range(vm, gfn, nr_pages, PKVM_GUEST_RELINQUISH, reclaim_commit);
 }
 
 /* The first gfn behind the leaf or hole that was found at gfn. */

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A protected guest's SHARE and UNSHARE calls on guest_memfd pages.
+ * A protected guest's SHARE, UNSHARE and RELINQUISH calls on guest_memfd pages.
  *
  * EL2 cannot finish them alone: the host must first take its user mappings and
- * references away (UNSHARE) and record the new attributes, under its own locks. So the
- * call is done in two steps:
+ * references away (UNSHARE), record the new attributes, or free the pages (RELINQUISH),
+ * under its own locks. So the call is done in two steps:
  *
  *  1. pkvm_memreq_call(), on the guest's HVC: check, record {operation, gfn, count} in
  *     the hyp vCPU, rewind the PC and leave to the host with an exit code that no guest
@@ -63,15 +63,76 @@ static u64 count_ready(struct pkvm_hyp_vm *vm, enum pkvm_transition transition, 
 	return i;
 }
 
+/* How many pages, from gfn on, a guest has not mapped and has not lost either. */
+static u64 count_absent(struct pkvm_hyp_vm *vm, u64 gfn, u64 nr_pages)
+{
+	struct pkvm_guest_page page;
+	u64 i;
+
+	host_lock_component();
+	guest_lock_component(vm);
+
+	for (i = 0; i < nr_pages; i++) {
+		if (pkvm_guest_page_lookup(vm, gfn + i, &page) ||
+		    page.states.guest != PKVM_NOPAGE)
+			break;
+	}
+
+	guest_unlock_component(vm);
+	host_unlock_component();
+
+	/* It was absent a moment ago: the call came before the other vCPU's access. */
+	return i ?: 1;
+}
+
+static enum pkvm_transition op_transition(enum pkvm_memreq_op op)
+{
+	switch (op) {
+	case PKVM_MEMREQ_SHARE:
+		return PKVM_GUEST_SHARE_HOST;
+	case PKVM_MEMREQ_UNSHARE:
+		return PKVM_GUEST_UNSHARE_HOST;
+	default:
+		return PKVM_GUEST_RELINQUISH;
+	}
+}
+
+/* Where the guest has no page yet: what is the host to do first? nr_pages may stay 0. */
+static struct pkvm_memreq absent_memreq(struct pkvm_hyp_vm *vm, enum pkvm_memreq_op op,
+					u64 gfn, u64 nr_pages)
+{
+	struct pkvm_memreq req = { .gfn = gfn };
+
+	if (op == PKVM_MEMREQ_SHARE) {
+		req.op = PKVM_MEMREQ_MAP;
+	} else if (op == PKVM_MEMREQ_RELINQUISH) {
+		req.op = PKVM_MEMREQ_ABSENT;
+		req.nr_pages = count_absent(vm, gfn, nr_pages);
+	}
+
+	return req;
+}
+
+/* Memory that is not guest_memfd's is done here and now, one page at a time. */
+static int do_pinned_page(struct pkvm_hyp_vcpu *hyp_vcpu, enum pkvm_memreq_op op, u64 gfn)
+{
+	switch (op) {
+	case PKVM_MEMREQ_SHARE:
+		return __pkvm_guest_share_host(hyp_vcpu, gfn);
+	case PKVM_MEMREQ_UNSHARE:
+		return __pkvm_guest_unshare_host(hyp_vcpu, gfn);
+	default:
+		return -EPERM;
+	}
+}
+
 /**
- * pkvm_memreq_call() - a guest's MEM_SHARE or MEM_UNSHARE
+ * pkvm_memreq_call() - a guest's MEM_SHARE, MEM_UNSHARE or MEM_RELINQUISH
  * @vcpu: the hyp vCPU: R1 is the first IPA, R2 the number of granules (0 means 1), R3
  *	  must be 0
- * @op: PKVM_MEMREQ_SHARE or PKVM_MEMREQ_UNSHARE
+ * @op: PKVM_MEMREQ_SHARE, PKVM_MEMREQ_UNSHARE or PKVM_MEMREQ_RELINQUISH
  * @val: the guest's R0 to R3, preset to INVALID_PARAMETER
  * @exit_code: set when the host must take part
- *
- * Memory that is not guest_memfd's is done here and now, one page at a time.
  *
  * Return: true if @val is the answer, false to leave to the host.
  */
@@ -82,8 +143,8 @@ bool pkvm_memreq_call(struct kvm_vcpu *vcpu, enum pkvm_memreq_op op, u64 *val,
 	struct pkvm_hyp_vm *vm = pkvm_hyp_vcpu_to_hyp_vm(hyp_vcpu);
 	u64 ipa = smccc_get_arg1(vcpu);
 	u64 nr_pages = smccc_get_arg2(vcpu) ?: 1;
-	u64 gfn = hyp_phys_to_pfn(ipa), ready;
-	bool share = op == PKVM_MEMREQ_SHARE;
+	u64 gfn = hyp_phys_to_pfn(ipa);
+	struct pkvm_memreq req = { .op = op, .gfn = gfn };
 	int ret;
 
 	if (!PAGE_ALIGNED(ipa) || smccc_get_arg3(vcpu) ||
@@ -92,22 +153,16 @@ bool pkvm_memreq_call(struct kvm_vcpu *vcpu, enum pkvm_memreq_op op, u64 *val,
 		return true;
 
 	nr_pages = min_t(u64, nr_pages, PKVM_MEMREQ_MAX_PAGES);
-	ready = count_ready(vm, share ? PKVM_GUEST_SHARE_HOST : PKVM_GUEST_UNSHARE_HOST,
-			    gfn, nr_pages, &ret);
-	if (ready) {
-		leave_with_memreq(vcpu, (struct pkvm_memreq) { op, ready, gfn }, exit_code);
-		return false;
-	}
-
-	if (share && ret == -ENOENT) {
-		leave_with_memreq(vcpu, (struct pkvm_memreq) { PKVM_MEMREQ_MAP, 0, gfn },
-				  exit_code);
+	req.nr_pages = count_ready(vm, op_transition(op), gfn, nr_pages, &ret);
+	if (!req.nr_pages && ret == -ENOENT)
+		req = absent_memreq(vm, op, gfn, nr_pages);
+	if (req.nr_pages || req.op == PKVM_MEMREQ_MAP) {
+		leave_with_memreq(vcpu, req, exit_code);
 		return false;
 	}
 
 	if (!ret)
-		ret = share ? __pkvm_guest_share_host(hyp_vcpu, gfn) :
-			      __pkvm_guest_unshare_host(hyp_vcpu, gfn);
+		ret = do_pinned_page(hyp_vcpu, op, gfn);
 	if (!ret) {
 		val[0] = SMCCC_RET_SUCCESS;
 		val[1] = 1;
@@ -130,6 +185,22 @@ static void set_guest_result(struct pkvm_hyp_vcpu *hyp_vcpu, long status, u64 do
 	regs->pc += 4;
 }
 
+static int commit_memreq(struct pkvm_hyp_vm *vm, const struct pkvm_memreq *req, u64 done)
+{
+	switch (req->op) {
+	case PKVM_MEMREQ_SHARE:
+		return __pkvm_guest_share_host_range(vm, req->gfn, done);
+	case PKVM_MEMREQ_UNSHARE:
+		return __pkvm_guest_unshare_host_range(vm, req->gfn, done);
+	case PKVM_MEMREQ_RELINQUISH:
+		return __pkvm_guest_relinquish_range(vm, req->gfn, done);
+	case PKVM_MEMREQ_ABSENT:
+		return 0;
+	default:
+		return -EINVAL;
+	}
+}
+
 /**
  * pkvm_memreq_complete() - finish the loaded vCPU's pending call
  * @hyp_vcpu: the loaded vCPU
@@ -148,10 +219,8 @@ int pkvm_memreq_complete(struct pkvm_hyp_vcpu *hyp_vcpu, u64 done)
 	if (req->op == PKVM_MEMREQ_NONE || done > req->nr_pages)
 		return -EINVAL;
 
-	if (done && req->op == PKVM_MEMREQ_SHARE)
-		ret = __pkvm_guest_share_host_range(vm, req->gfn, done);
-	else if (done)
-		ret = __pkvm_guest_unshare_host_range(vm, req->gfn, done);
+	if (done)
+		ret = commit_memreq(vm, req, done);
 	if (ret)
 		return ret;
 

@@ -15,6 +15,7 @@ enum pkvm_transition {
 	PKVM_HOST_DONATE_GUEST,
 	PKVM_GUEST_SHARE_HOST,
 	PKVM_GUEST_UNSHARE_HOST,
+	PKVM_GUEST_RELINQUISH,		/* the guest gives the page up */
 	PKVM_HOST_RECLAIM_GUEST,	/* the VM lives: the guest's entry is poisoned */
 	PKVM_HOST_RECLAIM_DYING_GUEST,	/* the VM is being torn down */
 	PKVM_HOST_FAIL_GUEST,		/* memory failure: the page is nobody's any more */

@@ -28,6 +28,7 @@ int __pkvm_host_donate_guest_range(u64 pfn, u64 gfn, u64 nr_pages,
 				   struct pkvm_hyp_vcpu *vcpu);
 int __pkvm_guest_share_host_range(struct pkvm_hyp_vm *vm, u64 gfn, u64 nr_pages);
 int __pkvm_guest_unshare_host_range(struct pkvm_hyp_vm *vm, u64 gfn, u64 nr_pages);
+int __pkvm_guest_relinquish_range(struct pkvm_hyp_vm *vm, u64 gfn, u64 nr_pages);
 s64 __pkvm_host_reclaim_guest_range(struct pkvm_hyp_vm *vm, u64 gfn, u64 nr_pages,
 				    bool memory_error);
 
