@@ -11,8 +11,8 @@
 #include <nvhe/page_transition.h>
 
 static const char *const transition_names[] = {
-	"host donate guest", "guest share host", "guest unshare host", "host reclaim guest",
-	"host reclaim dying guest", "host fail guest",
+	"host donate guest", "guest share host", "guest unshare host", "guest relinquish",
+	"host reclaim guest", "host reclaim dying guest", "host fail guest",
 };
 
 static const char *const state_names[] = {
@@ -33,6 +33,8 @@ static const struct rule {
 	  { PKVM_PAGE_SHARED_BORROWED, PKVM_PAGE_SHARED_OWNED } },
 	{ PKVM_GUEST_UNSHARE_HOST, { PKVM_PAGE_SHARED_BORROWED, PKVM_PAGE_SHARED_OWNED },
 	  { PKVM_NOPAGE, PKVM_PAGE_OWNED } },
+	{ PKVM_GUEST_RELINQUISH, { PKVM_NOPAGE, PKVM_PAGE_OWNED },
+	  { PKVM_PAGE_OWNED, PKVM_NOPAGE }, .scrub = true },
 	{ PKVM_HOST_RECLAIM_GUEST, { PKVM_NOPAGE, PKVM_PAGE_OWNED },
 	  { PKVM_PAGE_OWNED, PKVM_POISON }, .scrub = true },
 	{ PKVM_HOST_RECLAIM_GUEST, { PKVM_PAGE_SHARED_BORROWED, PKVM_PAGE_SHARED_OWNED },
@@ -119,6 +121,8 @@ int main(void)
 	check_errno(PKVM_HOST_DONATE_GUEST, PKVM_NOPAGE, PKVM_NOPAGE, -EPERM);
 	check_errno(PKVM_GUEST_SHARE_HOST, PKVM_NOPAGE, PKVM_PAGE_SHARED_OWNED, -EPERM);
 	check_errno(PKVM_GUEST_UNSHARE_HOST, PKVM_NOPAGE, PKVM_PAGE_OWNED, -EPERM);
+	check_errno(PKVM_GUEST_RELINQUISH, PKVM_PAGE_SHARED_BORROWED, PKVM_PAGE_SHARED_OWNED,
+		    -EPERM);
 	check_errno(PKVM_NR_TRANSITIONS, PKVM_NOPAGE, PKVM_PAGE_OWNED, -EINVAL);
 
 	printf("%u checks, %u failed\n", checks, failed);

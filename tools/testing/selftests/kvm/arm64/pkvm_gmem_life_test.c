@@ -198,19 +198,6 @@ TEST_F(life, punch_of_what_the_guest_owns)
 	EXPECT_EQ(-EHWPOISON, pkvm_vcpu_resume(&self->vcpu[3]));
 }
 
-/* Tells the kernel that a page frame is bad; false if this kernel cannot be told. */
-static bool report_bad_memory(u64 pfn)
-{
-	FILE *f = fopen("/sys/devices/system/memory/hard_offline_page", "w");
-
-	if (!f)
-		return false;
-	TEST_ASSERT(fprintf(f, "%#llx", (unsigned long long)(pfn * page)) > 0, "report");
-	/* guest_memfd leaves the page where it is, which counts as not recovered. */
-	TEST_ASSERT(!fclose(f) || errno == EBUSY, "hard_offline_page: %m");
-	return true;
-}
-
 /*
  * The guest hears of it; the page goes neither back to the host, which could read the
  * guest's content in it, nor anywhere else. The neighbours are as they were.
@@ -224,7 +211,7 @@ TEST_F(life, memory_failure)
 	pfn = gmem_pfn(l->mem + OFF(owned));
 	ASSERT_NE(0, pfn);
 	EXPECT_EQ(0, guest_unshare(&self->vcpu[0], GPA(owned), 1, NULL));
-	if (!report_bad_memory(pfn))
+	if (gmem_report_bad_memory(pfn) == -ENOENT)
 		SKIP(return, "no hard_offline_page in this kernel");
 	EXPECT_DESTROYED(&self->vcpu[0], owned);
 	/* The host pretends that it is over: it still does not get the content. */
@@ -233,7 +220,7 @@ TEST_F(life, memory_failure)
 
 	pfn = gmem_pfn(l->mem + OFF(shared));
 	ASSERT_NE(0, pfn);
-	EXPECT_TRUE(report_bad_memory(pfn));
+	EXPECT_EQ(0, gmem_report_bad_memory(pfn));
 	EXPECT_DESTROYED(&self->vcpu[1], shared);
 
 	EXPECT_EQ(PUBLIC + 2, guest_read64(&self->vcpu[2], GPA(FIRST_SHARED + 2)));

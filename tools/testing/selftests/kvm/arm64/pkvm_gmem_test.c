@@ -513,9 +513,9 @@ TEST_F(gmem, hypercalls_are_announced)
 	u64 ranges, features;
 
 	features = guest_hvc(self->vcpu, PKVM_HVC_FEATURES, 0, 0, 0, NULL);
-	EXPECT_EQ(0x1c, features & 0x1c);
+	EXPECT_EQ(0x21c, features & 0x21c);
 	EXPECT_EQ(page, guest_hvc(self->vcpu, PKVM_HVC_MEMINFO, 0, 0, 0, &ranges));
-	EXPECT_EQ(1, ranges & 1);
+	EXPECT_EQ(3, ranges & 3);
 	EXPECT_REFUSED(PKVM_HVC_MEMINFO, 1, 0, 0);
 	EXPECT_REFUSED(PKVM_HVC_MEMINFO, 0, 1, 0);
 	EXPECT_REFUSED(PKVM_HVC_MEMINFO, 0, 0, 1);
@@ -533,7 +533,7 @@ TEST_F(gmem, hypercalls_with_wrong_arguments)
 	const u64 bad_count[] = {
 		1ULL << 52, (1ULL << 52) + 1, 1ULL << 63, ~0ULL,
 	};
-	const u64 func[] = { PKVM_HVC_SHARE, PKVM_HVC_UNSHARE };
+	const u64 func[] = { PKVM_HVC_SHARE, PKVM_HVC_UNSHARE, PKVM_HVC_RELINQUISH };
 	size_t f, i;
 
 	/* 0 is not mapped, 1 the guest's own, 2 is shared. */

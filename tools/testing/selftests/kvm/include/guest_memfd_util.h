@@ -23,6 +23,9 @@
 
 /* All of these return 0, a value >= 0, or -errno; none of them asserts. */
 int gmem_check_cap(int fd, unsigned long cap);
+/* The VM type that has private memory and needs no special hardware set-up. */
+unsigned long gmem_private_vm_type(void);
+int gmem_vm_open(unsigned long type);
 int gmem_create(int vm_fd, u64 size, u64 flags);
 int gmem_set_slot(int vm_fd, u32 slot, u64 gpa, u64 size, void *hva, int fd,
 		  u64 offset);
@@ -45,6 +48,8 @@ void *gmem_map(int fd, u64 size);
  */
 int gmem_host_read64(const void *addr, u64 *val);
 int gmem_host_write64(void *addr, u64 val);
+/* The si_code of the signal that this thread's last access ended in. */
+int gmem_signal_code(void);
 /* For places where the access has to work. */
 u64 gmem_host_get64(const void *addr);
 void gmem_host_set64(void *addr, u64 val);
@@ -56,6 +61,15 @@ int gmem_process_vm_read(pid_t pid, const void *addr, u64 *val);
 
 /* Page frame behind a mapped address, 0 when not present or not permitted. */
 u64 gmem_pfn(const void *addr);
+
+/*
+ * Tells the kernel that a page frame is bad: 0, or -errno where it cannot be told. The frame
+ * is lost until the machine is started anew.
+ */
+int gmem_report_bad_memory(u64 pfn);
+
+/* The map of a file in debugfs; @pid made the VM. */
+int gmem_map_open(pid_t pid, int vm_fd, int fd);
 
 /* Something that holds a reference to mapped pages until it is dropped. */
 enum gmem_pin_kind {

@@ -15,6 +15,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
@@ -44,6 +45,28 @@ static int ret_errno(long r)
 int gmem_check_cap(int fd, unsigned long cap)
 {
 	return ret_errno(ioctl(fd, KVM_CHECK_EXTENSION, cap));
+}
+
+unsigned long gmem_private_vm_type(void)
+{
+#if defined(__aarch64__)
+	return KVM_VM_TYPE_ARM_PROTECTED;
+#elif defined(__x86_64__)
+	return KVM_X86_SW_PROTECTED_VM;
+#else
+	return 0;
+#endif
+}
+
+int gmem_vm_open(unsigned long type)
+{
+	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC), fd;
+
+	if (kvm < 0)
+		return -errno;
+	fd = ret_errno(ioctl(kvm, KVM_CREATE_VM, type));
+	close(kvm);
+	return fd;
 }
 
 int gmem_create(int vm_fd, u64 size, u64 flags)
@@ -141,11 +164,14 @@ void *gmem_map(int fd, u64 size)
 /* Each thread catches its own: several of them may touch guest memory at once. */
 static __thread sigjmp_buf access_jmp;
 static __thread sig_atomic_t access_armed;
+static __thread int access_code;
 
-static void access_handler(int sig)
+static void access_handler(int sig, siginfo_t *info, void *ucontext)
 {
-	if (READ_ONCE(access_armed))
+	if (READ_ONCE(access_armed)) {
+		access_code = info->si_code;
 		siglongjmp(access_jmp, sig);
+	}
 
 	/* Not ours: the instruction faults again, and the default action ends us. */
 	signal(sig, SIG_DFL);
@@ -154,7 +180,7 @@ static void access_handler(int sig)
 static void access_init(void)
 {
 	static bool done;
-	struct sigaction sa = { .sa_handler = access_handler };
+	struct sigaction sa = { .sa_sigaction = access_handler, .sa_flags = SA_SIGINFO };
 
 	if (done)
 		return;
@@ -200,6 +226,11 @@ int gmem_host_write64(void *addr, u64 val)
 	}
 	WRITE_ONCE(access_armed, 0);
 	return sig;
+}
+
+int gmem_signal_code(void)
+{
+	return access_code;
 }
 
 u64 gmem_host_get64(const void *addr)
@@ -263,6 +294,33 @@ u64 gmem_pfn(const void *addr)
 		entry = 0;
 	close(fd);
 	return (entry & (1ULL << 63)) ? entry & ((1ULL << 55) - 1) : 0;
+}
+
+int gmem_report_bad_memory(u64 pfn)
+{
+	int fd = open("/sys/devices/system/memory/hard_offline_page", O_WRONLY | O_CLOEXEC);
+	char addr[32];
+	int ret, len;
+
+	if (fd < 0)
+		return -errno;
+	len = snprintf(addr, sizeof(addr), "%#llx", (unsigned long long)(pfn * getpagesize()));
+	ret = ret_errno(write(fd, addr, len));
+	close(fd);
+	/* guest_memfd leaves the page where it is, which counts as not recovered. */
+	return ret == -EBUSY || ret > 0 ? 0 : ret;
+}
+
+int gmem_map_open(pid_t pid, int vm_fd, int fd)
+{
+	struct stat st;
+	char path[96];
+
+	if (fstat(fd, &st))
+		return -errno;
+	snprintf(path, sizeof(path), "/sys/kernel/debug/kvm/%d-%d/guest_memfd-%llu", pid, vm_fd,
+		 (unsigned long long)st.st_ino);
+	return ret_errno(open(path, O_RDONLY | O_CLOEXEC));
 }
 
 const char *gmem_pin_name(enum gmem_pin_kind kind)
