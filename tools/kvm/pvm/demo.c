@@ -25,6 +25,9 @@
 #define FD_PAUSE_US	10000
 #define TEARDOWN_TRIES		200
 #define TEARDOWN_PAUSE_US	10000
+#define GIVE_BACK_TRIES		200
+#define GIVE_BACK_PAUSE_US	100000
+#define GIVE_BACK_STILL		5
 
 struct row {
 	const char *what;
@@ -37,8 +40,14 @@ struct row {
 /* One for each claim; what never happened stays "not checked", which is a failure. */
 enum {
 	ROW_COUNTS, ROW_PRIVATE_READ, ROW_PRIVATE_WRITE, ROW_SHARED_READ, ROW_SAME_PFN,
-	ROW_ANSWER, ROW_UNSHARED, ROW_INTACT, ROW_EXIT, ROW_SCRUBBED_PAGE, ROW_SCRUBBED_ALL,
-	ROW_SAME_AFTER, ROW_KEPT, ROW_KMSG, NR_ROWS
+	ROW_ANSWER, ROW_UNSHARED, ROW_GIVEN_BACK, ROW_INTACT, ROW_EXIT, ROW_SCRUBBED_PAGE,
+	ROW_SCRUBBED_ALL, ROW_SAME_AFTER, ROW_KEPT, ROW_KMSG, NR_ROWS
+};
+
+/* In MiB. */
+struct usage {
+	long file;			/* of the guest_memfd: what is populated */
+	long free;			/* of the host */
 };
 
 struct demo {
@@ -50,6 +59,8 @@ struct demo {
 	uint64_t private_off, shared_off, keep_off;
 	bool ready;
 	uint64_t shared_pfn;
+	long held;			/* MiB; 0: the guest has not said */
+	struct usage usage;		/* while it held them */
 	struct row rows[NR_ROWS];
 };
 
@@ -64,6 +75,7 @@ static const struct {
 	[ROW_SAME_PFN] = { "  its physical page: given, now shared", "the same" },
 	[ROW_ANSWER] = { "host answers in that page, guest prints", "the host's text" },
 	[ROW_UNSHARED] = { "host reads it once it is unshared", "SIGBUS" },
+	[ROW_GIVEN_BACK] = { "the guest frees memory, the host gets it", "a good part of it" },
 	[ROW_INTACT] = { "the guest's private page, seen by the guest", "as it wrote it" },
 	[ROW_EXIT] = { "the guest's end", "power-off" },
 	[ROW_SCRUBBED_PAGE] = { "its private page after power-off", "zero" },
@@ -213,6 +225,12 @@ static void demo_ready(struct demo *d, const char *line)
 		result(d, ROW_ANSWER, false, "the host's write: %s", probe_result(sig));
 }
 
+/* The guest waits for it: go on. */
+static void demo_ack(struct demo *d, uint64_t off)
+{
+	probe_write(d->ram + d->keep_off + off, DEMO_ACK, sizeof(DEMO_ACK));
+}
+
 static void demo_unshared(struct demo *d)
 {
 	char text[8];
@@ -223,7 +241,80 @@ static void demo_unshared(struct demo *d)
 	/* Through the mapping that worked a moment ago. */
 	sig = probe_read(d->ram + d->shared_off, text, sizeof(text));
 	result(d, ROW_UNSHARED, sig == SIGBUS, "%s", probe_result(sig));
-	probe_write(d->ram + d->keep_off + DEMO_REPLY_OFF, DEMO_ACK, sizeof(DEMO_ACK));
+	demo_ack(d, DEMO_SEEN_OFF);
+}
+
+/* With what lies on the page allocator's per-CPU lists, which MemFree leaves out. */
+static long free_mib(void)
+{
+	FILE *f = fopen("/proc/zoneinfo", "re");
+	unsigned long pages = 0, n;
+	char line[160];
+
+	if (!f)
+		return -1;
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, " pages free %lu", &n) == 1 || sscanf(line, " count: %lu", &n) == 1)
+			pages += n;
+	}
+	fclose(f);
+	return pages * PVM_PAGE >> 20;
+}
+
+static int demo_usage(struct demo *d, struct usage *u)
+{
+	struct map_counts c;
+	int ret = map_count(&d->target, &c);
+
+	if (ret)
+		return ret;
+	u->file = (c.private + c.shared) * PVM_PAGE >> 20;
+	u->free = free_mib();
+	return u->free < 0 ? -ENOENT : 0;
+}
+
+static void demo_holds(struct demo *d, const char *size)
+{
+	int ret;
+
+	if (!d->ready)
+		return;
+	ret = demo_usage(d, &d->usage);
+	if (ret)
+		result(d, ROW_GIVEN_BACK, false, "cannot be read: %s", strerror(-ret));
+	else
+		d->held = strtol(size, NULL, 10);
+	demo_ack(d, DEMO_HOLDS_OFF);
+}
+
+/*
+ * Page reporting takes its time, and leaves out what is free in small pieces: the smaller
+ * the guest, the more of it. Waits until no more comes.
+ */
+static void demo_freed(struct demo *d)
+{
+	struct usage now = d->usage, last;
+	long enough = (d->held + 2) / 3;
+	int ret = 0, still = 0;
+
+	if (!d->ready)
+		return;
+	for (int i = 0; i < GIVE_BACK_TRIES && d->held > 0 && !ret; i++) {
+		last = now;
+		usleep(GIVE_BACK_PAUSE_US);
+		ret = demo_usage(d, &now);
+		still = now.file == last.file ? still + 1 : 0;
+		if (d->usage.file - now.file >= enough && still >= GIVE_BACK_STILL)
+			break;
+	}
+	if (ret)
+		result(d, ROW_GIVEN_BACK, false, "cannot be read: %s", strerror(-ret));
+	else if (d->held > 0)
+		result(d, ROW_GIVEN_BACK, d->usage.file - now.file >= enough &&
+		       now.free - d->usage.free >= enough,
+		       "%ld MiB: its file %ld -> %ld, host's free %+ld", d->held,
+		       d->usage.file, now.file, now.free - d->usage.free);
+	demo_ack(d, DEMO_FREED_OFF);
 }
 
 /* What follows a tag in a line; NULL if it is not there. */
@@ -238,6 +329,8 @@ static void demo_line(struct demo *d, const char *line)
 {
 	const char *answer = after(line, DEMO_ANSWER);
 	const char *none = after(line, DEMO_NONE);
+	const char *holds = after(line, DEMO_HOLDS);
+	const char *hoards = after(line, DEMO_HOARDS);
 
 	if (strstr(line, DEMO_READY)) {
 		demo_ready(d, line);
@@ -245,6 +338,12 @@ static void demo_line(struct demo *d, const char *line)
 		result(d, ROW_ANSWER, !strcmp(answer, DEMO_REPLY), "\"%s\"", answer);
 	} else if (strstr(line, DEMO_UNSHARED)) {
 		demo_unshared(d);
+	} else if (holds) {
+		demo_holds(d, holds);
+	} else if (strstr(line, DEMO_FREED)) {
+		demo_freed(d);
+	} else if (hoards) {
+		result(d, ROW_GIVEN_BACK, false, "not checked: the guest says: %.80s", hoards);
 	} else if (strstr(line, DEMO_INTACT)) {
 		result(d, ROW_INTACT, d->ready, "as it wrote it");
 	} else if (strstr(line, DEMO_DAMAGED)) {

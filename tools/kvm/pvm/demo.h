@@ -13,6 +13,11 @@
 #define DEMO_ANSWER	DEMO_TAG "answer "
 /* unshared: the shared page is private again, with DEMO_AFTER in it or not */
 #define DEMO_UNSHARED	DEMO_TAG "unshared"
+/* holds N MiB: of memory that it has written to; freed: not any more */
+#define DEMO_HOLDS	DEMO_TAG "holds "
+#define DEMO_FREED	DEMO_TAG "freed"
+/* hoards REASON: what it frees does not go back to the host */
+#define DEMO_HOARDS	DEMO_TAG "hoards "
 /* intact: the private page still holds what the guest wrote */
 #define DEMO_INTACT	DEMO_TAG "intact"
 #define DEMO_DAMAGED	DEMO_TAG "damaged"
@@ -26,8 +31,14 @@
 #define DEMO_KEEP	"shared to the end"
 #define DEMO_ACK	"go on"
 
-/* Where in a page the host writes. */
+/*
+ * Where in a page the host writes: the reply, and in the page at `keep` an
+ * acknowledgement of each line that waits for one. Nothing is written twice.
+ */
 #define DEMO_REPLY_OFF	2048
+#define DEMO_SEEN_OFF	2048		/* unshared */
+#define DEMO_HOLDS_OFF	2112
+#define DEMO_FREED_OFF	2176
 
 /* On the guest's command line: there is a `pvm demo` to talk with. */
 #define DEMO_WORD	"pvm.demo"

@@ -39,9 +39,22 @@ static int prop_cells(void *fdt, const char *name, const uint32_t *cells, unsign
 #define LO(x)	((uint32_t)(x))
 #define REG(base, size)	HI(base), LO(base), HI(size), LO(size)
 
+static bool has_word(const char *text, const char *word)
+{
+	size_t len = strlen(word);
+
+	for (const char *p = text; (p = strstr(p, word)); p += len) {
+		if ((p == text || p[-1] == ' ') && (!p[len] || p[len] == ' '))
+			return true;
+	}
+	return false;
+}
+
 static const char *bootargs(struct vm *vm, char *buf, size_t len)
 {
-	int n = snprintf(buf, len, "earlycon console=ttyS0%s%s",
+	/* The early console speaks before the kernel has read as far as "quiet". */
+	int n = snprintf(buf, len, "%sconsole=ttyS0%s%s",
+			 has_word(vm->opt->append, "quiet") ? "" : "earlycon ",
 			 *vm->opt->append ? " " : "", vm->opt->append);
 
 	return n < 0 || (size_t)n >= len ? NULL : buf;

@@ -24,6 +24,8 @@
 /* What an empty pipe takes at once even where the user has too many pipes. */
 #define PIPE_CHUNK	4096
 
+#define HUGE_PAGE	(2ULL << 20)
+
 static pthread_key_t pipe_key;
 static pthread_once_t pipe_once = PTHREAD_ONCE_INIT;
 
@@ -180,6 +182,25 @@ static int memory_raise_memlock(uint64_t mem)
 	return -EPERM;
 }
 
+/* Where a huge page of the host's can be one of the guest's. MAP_FAILED on failure. */
+static void *map_aligned(uint64_t size)
+{
+	uintptr_t start, aligned;
+	void *map;
+
+	map = mmap(NULL, size + HUGE_PAGE, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (map == MAP_FAILED)
+		return map;
+
+	start = (uintptr_t)map;
+	aligned = (start + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+	if (aligned > start)
+		munmap(map, aligned - start);
+	munmap((void *)(aligned + size), start + HUGE_PAGE - aligned);
+	return (void *)aligned;
+}
+
 static int memory_init_anon(struct vm *vm)
 {
 	struct kvm_userspace_memory_region slot = {
@@ -192,12 +213,14 @@ static int memory_init_anon(struct vm *vm)
 		return PVM_EXIT_HOST;
 	}
 
-	vm->ram = mmap(NULL, vm->opt->mem, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	vm->ram = map_aligned(vm->opt->mem);
 	if (vm->ram == MAP_FAILED) {
 		say("--mem: cannot map guest memory: %s", strerror(errno));
 		return PVM_EXIT_FAIL;
 	}
+	/* Pinned memory is given away page by page: huge ones would only be split. */
+	if (!vm->opt->protect && madvise(vm->ram, vm->opt->mem, MADV_HUGEPAGE))
+		say("--anon: no huge pages on this host (%s)", strerror(errno));
 
 	slot.userspace_addr = (uintptr_t)vm->ram;
 	if (ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &slot)) {

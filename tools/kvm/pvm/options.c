@@ -17,14 +17,16 @@ const char options_help[] =
 	"  --cpus N         vCPUs, 1 to 8 (default 1)\n"
 	"  --protected      a protected VM: its private memory is out of the host's reach (default)\n"
 	"  --unprotected    an ordinary VM, for comparison\n"
-	"  --anon           pinned anonymous memory in the place of a guest_memfd, for comparison\n"
+	"  --anon           anonymous memory in the place of a guest_memfd, for comparison:\n"
+	"                   pinned for a protected VM, in huge pages for an ordinary one\n"
 	"  --pool SIZE      memory at the end of RAM for device DMA buffers (default 4M; 0: none)\n"
 	"  --timeout SEC    stop the guest after so many seconds\n"
+	"  --stats json     at the end, print what the guest cost until its init ran, and its end\n"
 	"  On a terminal, Ctrl-A x stops the guest.\n";
 
 enum {
 	OPT_KERNEL = 256, OPT_INITRD, OPT_APPEND, OPT_MEM, OPT_CPUS, OPT_PROTECTED,
-	OPT_UNPROTECTED, OPT_ANON, OPT_POOL, OPT_TIMEOUT,
+	OPT_UNPROTECTED, OPT_ANON, OPT_POOL, OPT_TIMEOUT, OPT_STATS,
 };
 
 static const struct option longopts[] = {
@@ -38,6 +40,7 @@ static const struct option longopts[] = {
 	{ "anon", no_argument, NULL, OPT_ANON },
 	{ "pool", required_argument, NULL, OPT_POOL },
 	{ "timeout", required_argument, NULL, OPT_TIMEOUT },
+	{ "stats", required_argument, NULL, OPT_STATS },
 	{ }
 };
 
@@ -93,6 +96,13 @@ int options_parse(int argc, char **argv, struct pvm_options *opt)
 			if (parse_u64("--timeout", optarg, 1, 1000000, &val))
 				return PVM_EXIT_USAGE;
 			opt->timeout = val;
+			break;
+		case OPT_STATS:
+			if (strcmp(optarg, "json")) {
+				say("--stats: '%s' is no format: use json", optarg);
+				return PVM_EXIT_USAGE;
+			}
+			opt->stats = true;
 			break;
 		case ':':
 			say("%s needs a value (pvm --help lists the options)", argv[optind - 1]);

@@ -63,6 +63,7 @@ struct pvm_options {
 	unsigned int timeout;		/* seconds; 0: none */
 	bool protect;
 	bool anon;
+	bool stats;
 };
 
 struct vm;
@@ -81,6 +82,20 @@ struct vcpu {
 };
 
 struct serial;
+
+/* What KVM counts for a vCPU; names in stats.c. */
+#define STATS_NR_COUNTERS	7
+
+/* With --stats; written by the vCPU thread that has the console. */
+struct stats {
+	unsigned int matched;		/* of the console's line, with init's first */
+	bool booted;
+	uint64_t begin_ns, begin_cpu_ns;
+	uint64_t boot_ns, boot_cpu_ns;
+	uint64_t resident;		/* bytes of guest memory */
+	uint64_t count[STATS_NR_COUNTERS];
+	uint64_t destroy_ns;
+};
 
 /* A file that is loaded into guest memory. */
 struct image_file {
@@ -102,6 +117,7 @@ struct vm {
 	 */
 	void *ram;
 	struct serial *serial;
+	struct stats stats;
 
 	struct image_file kernel, initrd;
 	uint64_t kernel_end;		/* gpa, as the Image's header says */
@@ -177,6 +193,12 @@ void serial_destroy(struct serial *s);
 void serial_access(struct serial *s, uint64_t reg, uint8_t *data, bool is_write);
 size_t serial_input_room(struct serial *s);
 void serial_input(struct serial *s, const uint8_t *buf, size_t len);
+
+/* stats.c: --stats */
+void stats_begin(struct vm *vm);
+void stats_console(struct vm *vm, uint8_t byte);
+void stats_destroy_begin(struct vm *vm);
+void stats_print(struct vm *vm, int code);
 
 /* terminal.c: the user's terminal as the guest's console */
 void terminal_raw(void);

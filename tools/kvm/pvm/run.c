@@ -151,7 +151,10 @@ int cmd_run(int argc, char **argv)
 
 	vm_prepare(&vm, &opt);
 	ret = image_open(&vm) ?: vm_create(&vm) ?: run_guest(&vm, sig_fd);
+	stats_destroy_begin(&vm);
 	vm_destroy(&vm);
+	if (opt.stats)
+		stats_print(&vm, ret);
 	close(sig_fd);
 	return ret;
 }

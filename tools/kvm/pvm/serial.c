@@ -127,6 +127,13 @@ static uint8_t serial_read(struct serial *s, uint64_t reg)
 	return 0;
 }
 
+static void serial_output(struct serial *s, uint8_t val)
+{
+	write_all(s->out_fd, &val, 1);
+	if (s->vm)
+		stats_console(s->vm, val);
+}
+
 static void serial_write(struct serial *s, uint64_t reg, uint8_t val)
 {
 	switch (reg) {
@@ -138,7 +145,7 @@ static void serial_write(struct serial *s, uint64_t reg, uint8_t val)
 		if (s->mcr & MCR_LOOP)
 			serial_rx_push(s, val);
 		else
-			write_all(s->out_fd, &val, 1);
+			serial_output(s, val);
 		s->thr_pending = true;
 		return;
 	case REG_IER:

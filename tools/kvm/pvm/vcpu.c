@@ -227,6 +227,8 @@ static void *vcpu_main(void *arg)
 	struct vcpu *vcpu = arg;
 	int code = -1;
 
+	if (!vcpu->id)
+		stats_begin(vcpu->vm);
 	while (code < 0 && !__atomic_load_n(&vcpu->vm->stopping, __ATOMIC_SEQ_CST)) {
 		if (ioctl(vcpu->fd, KVM_RUN, 0) < 0)
 			code = vcpu_error(vcpu, errno);

@@ -17,6 +17,7 @@
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -25,6 +26,12 @@
 #define PAGE		4096UL
 #define MIB		(1UL << 20)
 #define SHARE_DEV	"/dev/pkvm-share"
+#define RELINQUISH	"/sys/module/pkvm_relinquish/parameters/enabled"
+#define REPORT_DELAY	"/sys/module/page_reporting/parameters/page_reporting_delay_ms"
+
+/* The most that we hold to give it back, and what is too little to be seen. */
+#define CHUNK_MAX	(48 * MIB)
+#define CHUNK_MIN	(8 * MIB)
 
 /* One write a line, so that no other line gets into it. */
 static void put(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
@@ -75,18 +82,32 @@ static void setup(void)
 	}
 	/* Only errors may still come between our lines. */
 	klogctl(8, NULL, 4);
+
+	/* Nobody wants to wait for two seconds at a time. */
+	fd = open(REPORT_DELAY, O_WRONLY);
+	if (fd >= 0) {
+		if (write(fd, "100", 3) != 3)
+			put("guest: cannot set " REPORT_DELAY);
+		close(fd);
+	}
 }
 
-static unsigned long mem_total_kb(void)
+/* A line of /proc/meminfo, in kB; 0 if it is not there. */
+static unsigned long meminfo_kb(const char *name)
 {
+	size_t len = strlen(name);
 	unsigned long kb = 0;
 	char line[128];
 	FILE *f = fopen("/proc/meminfo", "r");
 
 	if (!f)
 		return 0;
-	while (fgets(line, sizeof(line), f) && sscanf(line, "MemTotal: %lu", &kb) != 1)
-		;
+	while (fgets(line, sizeof(line), f)) {
+		if (strncmp(line, name, len) || line[len] != ':')
+			continue;
+		kb = strtoul(line + len + 1, NULL, 10);
+		break;
+	}
 	fclose(f);
 	return kb;
 }
@@ -98,8 +119,13 @@ static void banner(void)
 	if (!uname(&u))
 		put("guest: %s %s %s", u.sysname, u.release, u.machine);
 	put("guest: %ld CPUs, %lu MiB of memory, %s", sysconf(_SC_NPROCESSORS_ONLN),
-	    mem_total_kb() / 1024, access(SHARE_DEV, F_OK) ?
+	    meminfo_kb("MemTotal") / 1024, access(SHARE_DEV, F_OK) ?
 	    "no " SHARE_DEV " (not protected, or no driver)" : "protected by pKVM");
+}
+
+static size_t some_memory(void)
+{
+	return meminfo_kb("MemTotal") > 48 * 1024 ? 16 * MIB : 4 * MIB;
 }
 
 /* Memory that the host has never given us yet, and that must keep what we write. */
@@ -150,10 +176,22 @@ static char *share_page(void)
 	return p == MAP_FAILED ? NULL : p;
 }
 
-/* What the host wrote, once it has; NULL if it never does. */
-static const char *await(const char *page)
+/*
+ * Keeps a page from being free memory after it is unmapped: that might go back to the
+ * host, who is to find the same page there at the end. A pipe holds it, to the end.
+ */
+static void hold_page(char *page)
 {
-	const volatile char *from = page + DEMO_REPLY_OFF;
+	struct iovec iov = { .iov_base = page, .iov_len = PAGE };
+	int fds[2];
+
+	if (pipe(fds) || vmsplice(fds[1], &iov, 1, 0) != (ssize_t)PAGE)
+		put("guest: cannot hold the shared page: %s", strerror(errno));
+}
+
+/* What the host wrote, once it has; NULL if it never does. */
+static const char *await(const volatile char *from)
+{
 	static char text[64];
 
 	for (int ms = 0; ms < DEMO_PATIENCE_MS; ms += 10) {
@@ -179,6 +217,50 @@ static int has_word(const char *path, const char *word)
 		close(fd);
 	text[len < 0 ? 0 : len] = 0;
 	return !!strstr(text, word);
+}
+
+/*
+ * Uses a lot of memory and frees it, and lets the host look before and after. The
+ * kernel relinquishes what is free in large blocks.
+ */
+static void give_back(const char *keep)
+{
+	size_t size = meminfo_kb("MemTotal") / 2 / 1024 * MIB;
+	char *p;
+
+	if (!has_word(RELINQUISH, "Y")) {
+		put(DEMO_HOARDS "the kernel does not relinquish free memory");
+		return;
+	}
+	if (size > CHUNK_MAX)
+		size = CHUNK_MAX;
+	if (size < CHUNK_MIN) {
+		put(DEMO_HOARDS "there is too little memory");
+		return;
+	}
+	p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (p == MAP_FAILED) {
+		put(DEMO_HOARDS "no memory: %s", strerror(errno));
+		return;
+	}
+	memset(p, 0x5a, size);
+	put(DEMO_HOLDS "%zu MiB", size / MIB);
+	if (!await(keep + DEMO_HOLDS_OFF))
+		put("guest: the host has not looked at the memory in use");
+	munmap(p, size);
+
+	put(DEMO_FREED);
+	if (!await(keep + DEMO_FREED_OFF))
+		put("guest: the host has not looked at the freed memory");
+}
+
+static bool is_intact(const char *secret)
+{
+	for (size_t i = 0; i + sizeof(DEMO_SECRET) <= PAGE; i += sizeof(DEMO_SECRET)) {
+		if (memcmp(secret + i, DEMO_SECRET, sizeof(DEMO_SECRET)))
+			return false;
+	}
+	return true;
 }
 
 static void dialogue(void)
@@ -209,25 +291,22 @@ static void dialogue(void)
 	    (unsigned long long)gpa_of(secret), (unsigned long long)gpa_of(shared),
 	    (unsigned long long)gpa_of(keep));
 
-	text = await(shared);
+	text = await(shared + DEMO_REPLY_OFF);
 	if (!text) {
 		put("guest: no answer from the host");
 		return;
 	}
 	put(DEMO_ANSWER "%s", text);
 
+	hold_page(shared);
 	munmap(shared, PAGE);
 	put(DEMO_UNSHARED);
-	if (!await(keep))
+	if (!await(keep + DEMO_SEEN_OFF))
 		put("guest: the host has not looked at the unshared page");
 
-	for (size_t i = 0; i + sizeof(DEMO_SECRET) <= PAGE; i += sizeof(DEMO_SECRET)) {
-		if (memcmp(secret + i, DEMO_SECRET, sizeof(DEMO_SECRET))) {
-			put(DEMO_DAMAGED);
-			return;
-		}
-	}
-	put(DEMO_INTACT);
+	give_back(keep);
+	/* Some of what it uses now comes from the host once more. */
+	put(use_memory(some_memory()) && is_intact(secret) ? DEMO_INTACT : DEMO_DAMAGED);
 	/* keep stays mapped, and so shared, and secret private, to the end. */
 }
 
@@ -235,7 +314,7 @@ int main(void)
 {
 	setup();
 	banner();
-	if (!use_memory(mem_total_kb() > 48 * 1024 ? 16 * MIB : 4 * MIB))
+	if (!use_memory(some_memory()))
 		put("guest: FAILED");
 	dialogue();
 	put("guest: power-off");

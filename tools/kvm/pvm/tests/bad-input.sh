@@ -37,6 +37,9 @@ expect 2 "--mem" pvm run --kernel $image --initrd $initrd --mem 32M --pool 30M
 expect 2 "--cpus" pvm run --kernel $image --cpus 0
 expect 2 "--cpus" pvm run --kernel $image --cpus many
 expect 2 "--timeout" pvm run --kernel $image --timeout -1
+expect 2 "--stats" pvm run --kernel $image --stats xml
+expect 2 "--stats" pvm run --kernel $image --stats
+expect 2 "exclude" pvm run --kernel $image --protected --unprotected
 expect 2 "" pvm run --kernel $image --nonsense
 expect 2 "" pvm nonsense
 expect 2 "" pvm map notapid

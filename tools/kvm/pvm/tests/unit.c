@@ -178,6 +178,58 @@ static void test_serial(void)
 	close(fds[1]);
 }
 
+static void console(struct vm *vm, const char *text)
+{
+	while (*text)
+		stats_console(vm, *text++);
+}
+
+/* The first line that begins as init's do ends the boot, and no other does. */
+static void test_stats(void)
+{
+	struct pvm_options opt = { .mem = 4 * PVM_PAGE, .stats = true };
+	struct vm vm = { .opt = &opt, .gmem_fd = -1 };
+
+	vm.ram = mmap(NULL, opt.mem, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	((char *)vm.ram)[PVM_PAGE] = 1;
+	stats_begin(&vm);
+	console(&vm, "the guest: it\r\nguess\r\n guest: \r\ngguest: x\nguest:");
+	CHECK(!vm.stats.booted);
+	console(&vm, "\r\nguest: hello\r\n");
+	CHECK(vm.stats.booted && vm.stats.resident == PVM_PAGE);
+	munmap(vm.ram, opt.mem);
+
+	vm.stats.booted = false;
+	opt.stats = false;
+	console(&vm, "guest: again\n");
+	CHECK(!vm.stats.booted);
+}
+
+static int parse_words(struct pvm_options *opt, char *words)
+{
+	char *argv[16] = { "run" }, *save;
+	int argc = 1;
+
+	for (char *w = strtok_r(words, " ", &save); w; w = strtok_r(NULL, " ", &save))
+		argv[argc++] = w;
+	return options_parse(argc, argv, opt);
+}
+
+static void test_options(void)
+{
+	struct pvm_options opt;
+
+#define PARSE(text)	({ char __w[] = text; parse_words(&opt, __w); })
+	CHECK(PARSE("--kernel i") == 0 && opt.protect && !opt.anon && !opt.stats);
+	CHECK(PARSE("--kernel i --unprotected --anon --stats json") == 0 && !opt.protect &&
+	      opt.anon && opt.stats);
+	CHECK(PARSE("--kernel i --stats=json") == 0 && opt.stats);
+	CHECK(PARSE("--kernel i --stats xml") == PVM_EXIT_USAGE);
+	CHECK(PARSE("--kernel i --stats") == PVM_EXIT_USAGE);
+	CHECK(PARSE("--kernel i --protected --unprotected") == PVM_EXIT_USAGE);
+	CHECK(PARSE("--stats json") == PVM_EXIT_USAGE);
+}
+
 static void test_trace(void)
 {
 	struct trace t = { .nr_pages = 16 };
@@ -279,6 +331,8 @@ int main(void)
 	test_copy();
 	test_bounds();
 	test_serial();
+	test_stats();
+	test_options();
 	test_trace();
 	test_image();
 	printf("%d checks, %d failed\n", tests, failed);
