@@ -58,6 +58,12 @@ nightly: ## the long tests: a debug kernel, many VM lives, injected faults
 	@scripts/test nightly
 	@DEBUG=1 scripts/test plain
 
+.PHONY: bench
+bench: ## count exits and instructions, ours beside the base kernel's, into out/bench.json
+	@scripts/build arm64
+	@scripts/build x86
+	@scripts/bench
+
 .PHONY: check
 check: ## unit tests, checkpatch, sparse and shellcheck; boots nothing
 	@scripts/unit
