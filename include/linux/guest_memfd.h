@@ -23,10 +23,10 @@ struct kvm_memory_slot;
 
 /* Why a range of a guest_memfd leaves the guest's page tables. */
 enum kvm_gmem_invalidate {
+	KVM_GMEM_FREE,		/* its pages go back to the page allocator, or its slot goes */
+	KVM_GMEM_ERROR,		/* the hardware reported its memory as bad */
 	KVM_GMEM_MAKE_PRIVATE,	/* its attribute changes; the content stays */
 	KVM_GMEM_MAKE_SHARED,	/* likewise */
-	KVM_GMEM_FREE,		/* its pages go back to the page allocator */
-	KVM_GMEM_ERROR,		/* the hardware reported its memory as bad */
 };
 
 #ifdef CONFIG_KVM_GUEST_MEMFD

@@ -7,9 +7,8 @@
  * keeps it, and every way out of the page cache (PUNCH_HOLE, the file's release, the
  * VM's end) comes through here to take it back from EL2 first.
  *
- * Locks: pages are donated with the file's invalidate_lock held shared, converted and
- * freed with it held exclusively. Memory failure, which holds it shared and the folio lock,
- * takes back what is the guest's by then. Taking back may race with the VM's teardown, which
+ * Locks: pages are donated with the file's invalidate_lock held shared, converted, freed
+ * and found bad with it held exclusively. Taking back may race with the VM's teardown, which
  * does the same on its own: EL2's locks decide page by page who does it, and both return
  * only when all of their range is done.
  */
@@ -284,21 +283,25 @@ static unsigned long reclaim_some(struct kvm *kvm, gfn_t gfn, unsigned long nr,
 
 /*
  * The pages of this range are about to be freed, or are bad. mmu_lock is held for write
- * and an invalidation is in progress; the invalidate_lock is held, exclusively unless the
- * memory is bad.
+ * and an invalidation is in progress; the invalidate_lock is held exclusively.
  */
 void kvm_arch_gmem_invalidate_range(struct kvm *kvm, struct kvm_gfn_range *range)
 {
+	bool memory_error = range->why == KVM_GMEM_ERROR;
 	gfn_t gfn = range->start;
+
+	/* A conversion takes nothing from the guest. */
+	if (range->why != KVM_GMEM_FREE && !memory_error)
+		return;
 
 	if (!kvm_vm_is_protected(kvm) || !pkvm_hyp_vm_is_created(kvm))
 		return;
 
-	trace_pkvm_gmem_reclaim(gfn, range->end - gfn, range->memory_error);
+	trace_pkvm_gmem_reclaim(gfn, range->end - gfn, memory_error);
 	WRITE_ONCE(kvm->arch.pkvm.gmem_poisoned, true);
 
 	while (gfn < range->end) {
-		gfn += reclaim_some(kvm, gfn, range->end - gfn, range->memory_error);
+		gfn += reclaim_some(kvm, gfn, range->end - gfn, memory_error);
 		cond_resched_rwlock_write(&kvm->mmu_lock);
 	}
 }
