@@ -17,7 +17,7 @@
 #define PKVM_DONATE_MAX_PAGES	256
 
 /* How many of a guest's pages one hypercall takes back: bounds the time at EL2. */
-#define PKVM_RECLAIM_MAX_PAGES	64
+#define PKVM_RECLAIM_MAX_PAGES	256
 
 /* What a protected guest asked for and EL2 cannot finish without the host. */
 enum pkvm_memreq_op {

@@ -2,85 +2,44 @@
 /*
  * Pages of a guest_memfd that a protected guest owns: donation, sharing, taking back.
  *
- * Every transition has two halves. The check looks at all pages of the range and asks
- * pkvm_transition_check() for each; nothing has changed when it fails. The commit
- * cannot fail.
+ * Every transition has two halves. The check looks at all pages of the range, a run of
+ * equal ones at a time, and asks pkvm_transition_check() for each run; nothing has changed
+ * when it fails. The commit cannot fail.
  *
- * Locks, in this order, both held over check and commit: the host's stage 2
- * (host_lock_component()), the guest's (guest_lock_component()).
+ * Both the host's lock and the guest's are held over check and commit: see
+ * component_lock.h.
  */
 #include <asm/kvm_pgtable.h>
 
 #include <nvhe/mm.h>
+#include <nvhe/page_run.h>
 #include <nvhe/pkvm_gmem.h>
 #include <nvhe/trap_handler.h>
-
-/**
- * pkvm_guest_page_lookup() - what a guest has at a gfn, and the host's view of it
- * @vm: the guest; both locks held
- * @gfn: guest frame
- * @page: filled in; where the guest has no page the host's state is left as OWNED, the
- *	  counterpart, for the caller to replace by that of the page to come
- *
- * Return: 0, or -ERANGE beyond the guest's address space, -E2BIG for a block, which a
- * protected guest never has.
- */
-int pkvm_guest_page_lookup(struct pkvm_hyp_vm *vm, u64 gfn, struct pkvm_guest_page *page)
-{
-	u64 ipa = hyp_pfn_to_phys(gfn);
-	kvm_pte_t pte;
-	int ret;
-
-	ret = kvm_pgtable_get_leaf(&vm->pgt, ipa, &pte, &page->level);
-	if (ret)
-		return ret;
-
-	page->states.guest = guest_get_page_state(pte, ipa);
-	page->states.host = PKVM_PAGE_OWNED;
-	page->phys = 0;
-	page->gmem = false;
-
-	if (!kvm_pte_valid(pte))
-		return 0;
-	if (WARN_ON(page->level != KVM_PGTABLE_LAST_LEVEL))
-		return -E2BIG;
-
-	page->phys = kvm_pte_to_phys(pte);
-	page->gmem = kvm_pgtable_stage2_pte_prot(pte) & PKVM_PROT_GMEM;
-	page->states.host = get_host_state(hyp_phys_to_page(page->phys));
-	return 0;
-}
-
-/* An existing leaf gets another state: no table is needed, so there is no memcache. */
-static void set_guest_page_state(struct pkvm_hyp_vm *vm, u64 gfn, phys_addr_t phys,
-				 enum pkvm_page_state state)
-{
-	enum kvm_pgtable_prot prot = KVM_PGTABLE_PROT_RWX | PKVM_PROT_GMEM;
-
-	WARN_ON(kvm_pgtable_stage2_map(&vm->pgt, hyp_pfn_to_phys(gfn), PAGE_SIZE, phys,
-				       pkvm_mkstate(prot, state), NULL, 0));
-}
 
 /* How many pages, from the first on, may be donated; an errno if not even that one. */
 static s64 donate_check(struct pkvm_hyp_vm *vm, u64 pfn, u64 gfn, u64 nr_pages)
 {
+	struct hyp_page *page = hyp_phys_to_page(hyp_pfn_to_phys(pfn));
 	struct pkvm_page_outcome outcome;
-	struct pkvm_guest_page page;
-	u64 i;
+	struct pkvm_page_run run;
+	u64 i, done = 0;
 	int ret;
 
-	for (i = 0; i < nr_pages; i++) {
-		ret = pkvm_guest_page_lookup(vm, gfn + i, &page);
-		if (!ret) {
-			page.states.host = get_host_state(hyp_phys_to_page(hyp_pfn_to_phys(pfn + i)));
-			ret = pkvm_transition_check(PKVM_HOST_DONATE_GUEST, &page.states,
-						    &outcome);
-		}
+	while (done < nr_pages) {
+		ret = pkvm_run_find(vm, gfn + done, nr_pages - done, &run);
 		if (ret)
-			return i ?: ret;
+			return done ?: ret;
+
+		for (i = 0; i < run.nr_pages; i++, done++) {
+			run.states.host = get_host_state(page + done);
+			ret = pkvm_transition_check(PKVM_HOST_DONATE_GUEST, &run.states,
+						    &outcome);
+			if (ret)
+				return done ?: ret;
+		}
 	}
 
-	return i;
+	return done;
 }
 
 /**
@@ -100,7 +59,7 @@ int __pkvm_host_donate_guest_range(u64 pfn, u64 gfn, u64 nr_pages,
 	struct pkvm_hyp_vm *vm = pkvm_hyp_vcpu_to_hyp_vm(vcpu);
 	u64 phys = hyp_pfn_to_phys(pfn);
 	enum kvm_pgtable_prot prot;
-	s64 nr, i;
+	s64 nr;
 	int ret;
 
 	if (!nr_pages || nr_pages > PKVM_DONATE_MAX_PAGES ||
@@ -125,11 +84,7 @@ int __pkvm_host_donate_guest_range(u64 pfn, u64 gfn, u64 nr_pages,
 		goto unlock;
 	}
 
-	for (i = 0; i < nr; i++)
-		WARN_ON(host_stage2_set_owner_metadata_locked(phys + i * PAGE_SIZE, PAGE_SIZE,
-							      PKVM_ID_GUEST,
-							      host_stage2_encode_gfn_meta(vm, gfn + i)));
-
+	pkvm_run_unmap_host(vm, phys, gfn, nr);
 	prot = pkvm_mkstate(KVM_PGTABLE_PROT_RWX | PKVM_PROT_GMEM, PKVM_PAGE_OWNED);
 	WARN_ON(kvm_pgtable_stage2_map(&vm->pgt, hyp_pfn_to_phys(gfn), nr * PAGE_SIZE, phys,
 				       prot, &vcpu->vcpu.arch.pkvm_memcache, 0));
@@ -140,27 +95,24 @@ unlock:
 	return nr;
 }
 
-/* What a transition does to one page; both locks held, and the check has passed. */
-typedef void (*commit_fn)(struct pkvm_hyp_vm *vm, u64 gfn,
-			  const struct pkvm_guest_page *page,
+/* What a transition does to a run of pages; both locks held, and the check has passed. */
+typedef void (*commit_fn)(struct pkvm_hyp_vm *vm, const struct pkvm_page_run *run,
 			  const struct pkvm_page_outcome *outcome);
 
-static void share_commit(struct pkvm_hyp_vm *vm, u64 gfn,
-			 const struct pkvm_guest_page *page,
+static void share_commit(struct pkvm_hyp_vm *vm, const struct pkvm_page_run *run,
 			 const struct pkvm_page_outcome *outcome)
 {
-	set_guest_page_state(vm, gfn, page->phys, outcome->states.guest);
-	WARN_ON(__host_set_page_state_range(page->phys, PAGE_SIZE, outcome->states.host));
+	pkvm_run_set_guest_state(vm, run, outcome->states.guest);
+	WARN_ON(__host_set_page_state_range(run->phys, run->nr_pages * PAGE_SIZE,
+					    outcome->states.host));
 }
 
-/* The host loses the page before the guest may believe it private. */
-static void unshare_commit(struct pkvm_hyp_vm *vm, u64 gfn,
-			   const struct pkvm_guest_page *page,
+/* The host loses the pages before the guest may believe them private. */
+static void unshare_commit(struct pkvm_hyp_vm *vm, const struct pkvm_page_run *run,
 			   const struct pkvm_page_outcome *outcome)
 {
-	WARN_ON(host_stage2_set_owner_metadata_locked(page->phys, PAGE_SIZE, PKVM_ID_GUEST,
-						      host_stage2_encode_gfn_meta(vm, gfn)));
-	set_guest_page_state(vm, gfn, page->phys, outcome->states.guest);
+	pkvm_run_unmap_host(vm, run->phys, run->gfn, run->nr_pages);
+	pkvm_run_set_guest_state(vm, run, outcome->states.guest);
 }
 
 /* The content stays, but the guest may have written it past the caches. */
@@ -173,67 +125,90 @@ static void clean_page(phys_addr_t phys)
 }
 
 /*
- * The guest's entry goes first, so that the guest never sees the scrubbed page; the
- * host gets the page last. Both locks held.
+ * The guest's entries go first, so that the guest never sees a scrubbed page; the
+ * host gets the pages last. Both locks held.
  */
-static void reclaim_commit(struct pkvm_hyp_vm *vm, u64 gfn,
-			   const struct pkvm_guest_page *page,
+static void reclaim_commit(struct pkvm_hyp_vm *vm, const struct pkvm_page_run *run,
 			   const struct pkvm_page_outcome *outcome)
 {
-	u64 ipa = hyp_pfn_to_phys(gfn);
+	phys_addr_t phys, end = run->phys + run->nr_pages * PAGE_SIZE;
 
-	if (outcome->states.guest == PKVM_POISON)
-		WARN_ON(kvm_pgtable_stage2_annotate(&vm->pgt, ipa, PAGE_SIZE, NULL,
-						    KVM_GUEST_INVALID_PTE_TYPE_POISONED, 0));
-	else
-		WARN_ON(kvm_pgtable_stage2_unmap(&vm->pgt, ipa, PAGE_SIZE));
+	pkvm_run_unmap_guest(vm, run, outcome->states.guest == PKVM_POISON);
 
 	/* Bad memory is not touched: not to scrub it, and so not to give it back. */
 	if (outcome->keep) {
-		WARN_ON(host_stage2_set_owner_locked(page->phys, PAGE_SIZE, PKVM_ID_HYP));
+		WARN_ON(host_stage2_set_owner_locked(run->phys, end - run->phys, PKVM_ID_HYP));
 		return;
 	}
 
-	if (outcome->scrub)
-		hyp_poison_page(page->phys);
-	else
-		clean_page(page->phys);
-	WARN_ON(host_stage2_set_owner_locked(page->phys, PAGE_SIZE, PKVM_ID_HOST));
+	for (phys = run->phys; phys < end; phys += PAGE_SIZE) {
+		if (outcome->scrub)
+			hyp_poison_page(phys);
+		else
+			clean_page(phys);
+	}
+	WARN_ON(host_stage2_set_owner_locked(run->phys, end - run->phys, PKVM_ID_HOST));
 }
 
-/* May a page of a guest_memfd make a transition, and to what? Both locks held. */
-static int page_check(struct pkvm_hyp_vm *vm, u64 gfn, enum pkvm_transition transition,
-		      struct pkvm_guest_page *page, struct pkvm_page_outcome *outcome)
+/**
+ * pkvm_pages_ready() - how many pages of a guest's may make a transition
+ * @vm: the guest; both locks held
+ * @transition: what is to be done
+ * @gfn: first page
+ * @nr_pages: look no further
+ * @stopped: why it stopped: the errno of pkvm_transition_check() for the first page that
+ *	     may not, else 0: at the end, or at memory that is not guest_memfd's
+ *
+ * Return: how many, from the first on.
+ */
+u64 pkvm_pages_ready(struct pkvm_hyp_vm *vm, enum pkvm_transition transition, u64 gfn,
+		     u64 nr_pages, int *stopped)
 {
-	int ret = pkvm_guest_page_lookup(vm, gfn, page);
+	struct pkvm_page_outcome outcome;
+	struct pkvm_page_run run;
+	u64 done = 0;
 
-	if (!ret)
-		ret = pkvm_transition_check(transition, &page->states, outcome);
-	if (!ret && !page->gmem)
-		ret = -EPERM;
+	*stopped = 0;
+	while (done < nr_pages) {
+		*stopped = pkvm_run_find(vm, gfn + done, nr_pages - done, &run);
+		if (!*stopped)
+			*stopped = pkvm_transition_check(transition, &run.states, &outcome);
+		if (*stopped || !run.gmem)
+			break;
+		done += run.nr_pages;
+	}
 
-	return ret;
+	return done;
+}
+
+/* The check has passed, so that all of the range is guest_memfd's, and in the right state. */
+static void commit_range(struct pkvm_hyp_vm *vm, u64 gfn, u64 nr_pages,
+			 enum pkvm_transition transition, commit_fn commit)
+{
+	struct pkvm_page_outcome outcome;
+	struct pkvm_page_run run;
+	u64 done;
+
+	for (done = 0; done < nr_pages; done += run.nr_pages) {
+		BUG_ON(pkvm_run_find(vm, gfn + done, nr_pages - done, &run));
+		BUG_ON(pkvm_transition_check(transition, &run.states, &outcome));
+		commit(vm, &run, &outcome);
+	}
 }
 
 /* What a guest asked for: all of the range or nothing. */
 static int change_range(struct pkvm_hyp_vm *vm, u64 gfn, u64 nr_pages,
 			enum pkvm_transition transition, commit_fn commit)
 {
-	struct pkvm_page_outcome outcome;
-	struct pkvm_guest_page page;
-	int ret = 0;
-	u64 i;
+	int ret;
 
 	host_lock_component();
 	guest_lock_component(vm);
 
-	for (i = 0; !ret && i < nr_pages; i++)
-		ret = page_check(vm, gfn + i, transition, &page, &outcome);
-
-	for (i = 0; !ret && i < nr_pages; i++) {
-		WARN_ON(page_check(vm, gfn + i, transition, &page, &outcome));
-		commit(vm, gfn + i, &page, &outcome);
-	}
+	if (pkvm_pages_ready(vm, transition, gfn, nr_pages, &ret) == nr_pages)
+		commit_range(vm, gfn, nr_pages, transition, commit);
+	else if (!ret)
+		ret = -EPERM;
 
 	guest_unlock_component(vm);
 	host_unlock_component();
@@ -286,13 +261,6 @@ int __pkvm_guest_relinquish_range(struct pkvm_hyp_vm *vm, u64 gfn, u64 nr_pages)
 	return change_range(vm, gfn, nr_pages, PKVM_GUEST_RELINQUISH, reclaim_commit);
 }
 
-/* The first gfn behind the leaf or hole that was found at gfn. */
-static u64 next_gfn(u64 gfn, s8 level)
-{
-	return ALIGN_DOWN(gfn, kvm_granule_size(level) >> PAGE_SHIFT) +
-	       (kvm_granule_size(level) >> PAGE_SHIFT);
-}
-
 /**
  * __pkvm_host_reclaim_guest_range() - take back what a guest has of its guest_memfd
  * @vm: the guest, which cannot begin to die while the caller holds it
@@ -311,11 +279,12 @@ s64 __pkvm_host_reclaim_guest_range(struct pkvm_hyp_vm *vm, u64 gfn, u64 nr_page
 				    bool memory_error)
 {
 	enum pkvm_transition transition = PKVM_HOST_RECLAIM_GUEST;
-	unsigned int reclaimed = 0, steps = 0;
 	struct pkvm_page_outcome outcome;
-	struct pkvm_guest_page page;
-	u64 cur = gfn, end;
+	unsigned int steps = PTRS_PER_PTE;
+	u64 done = 0, reclaimed = 0;
+	struct pkvm_page_run run;
 	int ret = 0;
+	u64 end;
 
 	if (memory_error)
 		transition = PKVM_HOST_FAIL_GUEST;
@@ -328,22 +297,23 @@ s64 __pkvm_host_reclaim_guest_range(struct pkvm_hyp_vm *vm, u64 gfn, u64 nr_page
 	host_lock_component();
 	guest_lock_component(vm);
 
-	while (cur < end && reclaimed < PKVM_RECLAIM_MAX_PAGES && steps++ < PTRS_PER_PTE) {
-		ret = pkvm_guest_page_lookup(vm, cur, &page);
+	while (done < nr_pages && reclaimed < PKVM_RECLAIM_MAX_PAGES && steps--) {
+		ret = pkvm_run_find(vm, gfn + done, nr_pages - done, &run);
 		if (ret)
 			break;
 
-		if (page.gmem && !pkvm_transition_check(transition, &page.states, &outcome)) {
-			reclaim_commit(vm, cur, &page, &outcome);
-			reclaimed++;
+		if (run.gmem && !pkvm_transition_check(transition, &run.states, &outcome)) {
+			run.nr_pages = min(run.nr_pages, PKVM_RECLAIM_MAX_PAGES - reclaimed);
+			reclaim_commit(vm, &run, &outcome);
+			reclaimed += run.nr_pages;
 		}
-		cur = next_gfn(cur, page.level);
+		done += run.nr_pages;
 	}
 
 	guest_unlock_component(vm);
 	host_unlock_component();
 
-	return ret && cur == gfn ? ret : min(cur, end) - gfn;
+	return done ?: ret;
 }
 
 void handle___pkvm_host_donate_guest_range(struct kvm_cpu_context *host_ctxt)

@@ -21,6 +21,7 @@
 
 #include <asm/kvm_emulate.h>
 
+#include <nvhe/page_run.h>
 #include <nvhe/pkvm_gmem.h>
 
 /* The guest will be found at its HVC again, until the call is completed. */
@@ -35,54 +36,39 @@ static void leave_with_memreq(struct kvm_vcpu *vcpu, struct pkvm_memreq req, u64
 	*exit_code = ARM_EXCEPTION_PKVM_MEMREQ;
 }
 
-/*
- * How many guest_memfd pages, from gfn on, are in the right state. *ret is why it
- * stopped: 0 for "not guest_memfd" or the end.
- */
+/* How many guest_memfd pages, from gfn on, are in the right state: see pkvm_pages_ready(). */
 static u64 count_ready(struct pkvm_hyp_vm *vm, enum pkvm_transition transition, u64 gfn,
-		       u64 nr_pages, int *ret)
+		       u64 nr_pages, int *stopped)
 {
-	struct pkvm_page_outcome outcome;
-	struct pkvm_guest_page page;
-	u64 i;
+	u64 nr;
 
 	host_lock_component();
 	guest_lock_component(vm);
-
-	for (i = 0; i < nr_pages; i++) {
-		*ret = pkvm_guest_page_lookup(vm, gfn + i, &page);
-		if (!*ret)
-			*ret = pkvm_transition_check(transition, &page.states, &outcome);
-		if (*ret || !page.gmem)
-			break;
-	}
-
+	nr = pkvm_pages_ready(vm, transition, gfn, nr_pages, stopped);
 	guest_unlock_component(vm);
 	host_unlock_component();
 
-	return i;
+	return nr;
 }
 
 /* How many pages, from gfn on, a guest has not mapped and has not lost either. */
 static u64 count_absent(struct pkvm_hyp_vm *vm, u64 gfn, u64 nr_pages)
 {
-	struct pkvm_guest_page page;
-	u64 i;
+	struct pkvm_page_run run;
+	u64 done = 0;
 
 	host_lock_component();
 	guest_lock_component(vm);
 
-	for (i = 0; i < nr_pages; i++) {
-		if (pkvm_guest_page_lookup(vm, gfn + i, &page) ||
-		    page.states.guest != PKVM_NOPAGE)
-			break;
-	}
+	while (done < nr_pages && !pkvm_run_find(vm, gfn + done, nr_pages - done, &run) &&
+	       run.states.guest == PKVM_NOPAGE)
+		done += run.nr_pages;
 
 	guest_unlock_component(vm);
 	host_unlock_component();
 
 	/* It was absent a moment ago: the call came before the other vCPU's access. */
-	return i ?: 1;
+	return done ?: 1;
 }
 
 static enum pkvm_transition op_transition(enum pkvm_memreq_op op)

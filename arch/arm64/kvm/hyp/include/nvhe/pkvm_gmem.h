@@ -14,15 +14,8 @@
  */
 #define PKVM_PROT_GMEM	KVM_PGTABLE_PROT_SW2
 
-/* One page of a guest, looked up with the host's and the guest's locks held. */
-struct pkvm_guest_page {
-	struct pkvm_page_states states;
-	phys_addr_t phys;	/* if the guest has a page there */
-	s8 level;		/* of the leaf, or of the hole */
-	bool gmem;
-};
-
-int pkvm_guest_page_lookup(struct pkvm_hyp_vm *vm, u64 gfn, struct pkvm_guest_page *page);
+u64 pkvm_pages_ready(struct pkvm_hyp_vm *vm, enum pkvm_transition transition, u64 gfn,
+		     u64 nr_pages, int *stopped);
 
 int __pkvm_host_donate_guest_range(u64 pfn, u64 gfn, u64 nr_pages,
 				   struct pkvm_hyp_vcpu *vcpu);
@@ -46,6 +39,9 @@ int check_range_allowed_memory(u64 start, u64 end);
 int host_stage2_set_owner_metadata_locked(phys_addr_t addr, u64 size, u8 owner_id,
 					  u64 meta);
 u64 host_stage2_encode_gfn_meta(struct pkvm_hyp_vm *vm, u64 gfn);
+kvm_pte_t host_stage2_guest_annotation(struct pkvm_hyp_vm *vm, u64 gfn);
+void __host_update_page_state(phys_addr_t addr, u64 size, enum pkvm_page_state state);
+void pkvm_sme_dvmsync_fw_call(void);
 int __host_set_page_state_range(u64 addr, u64 size, enum pkvm_page_state state);
 enum pkvm_page_state guest_get_page_state(kvm_pte_t pte, u64 addr);
 int __guest_check_pgtable_memcache(struct pkvm_hyp_vcpu *vcpu);
