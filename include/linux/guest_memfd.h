@@ -40,8 +40,9 @@ enum kvm_gmem_invalidate {
 struct file *kvm_gmem_slot_lock(struct kvm_memory_slot *slot);
 void kvm_gmem_slot_unlock(struct file *file);
 
-/* The page offset that a slot with a guest_memfd shows at a gfn of its own. */
+/* The page offset that a slot with a guest_memfd shows at a gfn of its own, and back. */
 pgoff_t kvm_gmem_slot_index(struct kvm_memory_slot *slot, gfn_t gfn);
+gfn_t kvm_gmem_slot_gfn(struct kvm_memory_slot *slot, pgoff_t index);
 
 /*
  * Does a file decide whether this gfn is private, and if so, is it? The caller holds
@@ -53,23 +54,37 @@ bool kvm_gmem_decides(struct kvm *kvm, gfn_t gfn, bool *private);
 /* Does a file decide for any gfn of [start, end)? The caller holds slots_lock. */
 bool kvm_gmem_decides_any(struct kvm *kvm, gfn_t start, gfn_t end);
 
-/*
- * Is this offset private? Was it given up, so that a hole there is meant? Both need the
- * invalidate_lock, shared or exclusive.
- */
+/* Is this offset private? Needs the invalidate_lock, shared or exclusive. */
 bool kvm_gmem_is_private(struct inode *inode, pgoff_t index);
-bool kvm_gmem_was_given_up(struct inode *inode, pgoff_t index);
 
 /**
- * kvm_gmem_slot_folio() - the folio behind a gfn, made and zeroed if need be
+ * kvm_gmem_fill() - make the page that a guest's fault needs, and those around it
  * @file: from kvm_gmem_slot_lock()
- * @index: page offset in the file
- * @create: whether a hole is filled
+ * @start: first offset of what may be filled besides
+ * @end: first offset after that
+ * @index: the offset that the guest needs
  *
- * Return: an unlocked, up-to-date folio with a reference, or an ERR_PTR: -ENOENT for
- * a hole, -EHWPOISON for bad memory, -ENOMEM.
+ * Holes in [@start, @end) are filled where they are private, and were not left by
+ * somebody who gave the memory up. Want of memory for these is no failure.
+ *
+ * Return: 0, -EHWPOISON or -ENOMEM for @index.
  */
-struct folio *kvm_gmem_slot_folio(struct file *file, pgoff_t index, bool create);
+int kvm_gmem_fill(struct file *file, pgoff_t start, pgoff_t end, pgoff_t index);
+
+/**
+ * kvm_gmem_next_run() - the next pages that a guest can be given
+ * @file: from kvm_gmem_slot_lock()
+ * @index: where to look from; set to the first one
+ * @end: where to stop
+ * @pfn: set to the first one's; the others follow it
+ *
+ * They are private, there, zeroed or used, and not known to be bad. None of them goes away
+ * while the lock is held.
+ *
+ * Return: how many; 0 if there are no more before @end.
+ */
+unsigned long kvm_gmem_next_run(struct file *file, pgoff_t *index, pgoff_t end,
+				kvm_pfn_t *pfn);
 
 /**
  * typedef kvm_gmem_commit_fn - the trusted side's half of what a guest asked for
@@ -83,38 +98,32 @@ struct folio *kvm_gmem_slot_folio(struct file *file, pgoff_t index, bool create)
  */
 typedef int (*kvm_gmem_commit_fn)(void *arg, unsigned long nr_pages);
 
-/**
- * kvm_gmem_guest_convert() - convert a range because the guest asked for it
- * @slot: the guest_memfd slot; the caller holds kvm->srcu
- * @gfn: first page; [@gfn, @gfn + @nr_pages) lies in @slot
- * @nr_pages: at most this many
- * @private: to private (host mappings go, references must be gone) or to shared
- * @commit: called when that many pages are ready
- * @arg: for @commit
- *
- * Return: the number of pages converted, from @gfn on, at least 1; -EAGAIN if the
- * first page is referenced by somebody (@commit was not called, nothing changed);
- * what @commit returned; -EFAULT if the file is being closed; -ENOMEM.
- */
-long kvm_gmem_guest_convert(struct kvm_memory_slot *slot, gfn_t gfn,
-			    unsigned long nr_pages, bool private,
-			    kvm_gmem_commit_fn commit, void *arg);
+/* What a guest asks for. */
+enum kvm_gmem_guest_op {
+	KVM_GMEM_GUEST_SHARE,
+	KVM_GMEM_GUEST_UNSHARE,		/* host mappings go, references must be gone */
+	KVM_GMEM_GUEST_RELINQUISH,	/* pages that are the guest's alone are freed */
+};
 
 /**
- * kvm_gmem_guest_relinquish() - free pages because the guest gave them up
+ * kvm_gmem_guest_call() - do what the guest asked for
  * @slot: the guest_memfd slot; the caller holds kvm->srcu
- * @gfn: first page; [@gfn, @gfn + @nr_pages) lies in @slot and is the guest's alone
- * @nr_pages: how many
- * @commit: takes them from the guest, scrubbed, so that they can be freed
+ * @op: what
+ * @gfn: first page; [@gfn, @gfn + @nr_pages) lies in @slot
+ * @nr_pages: at most this many
+ * @commit: called when that many pages are ready; for RELINQUISH it takes them from the
+ *	    guest, scrubbed
  * @arg: for @commit
  *
- * The attributes stay. Nothing fills the holes before the guest itself touches them.
+ * RELINQUISH keeps the attributes, and nothing fills the holes before the guest itself
+ * touches them.
  *
- * Return: @nr_pages; what @commit returned, and nothing was freed; -EFAULT if the file
- * is being closed.
+ * Return: how many pages were done, from @gfn on, at least 1; -EAGAIN if UNSHARE found the
+ * first page referenced by somebody (@commit was not called, nothing changed); what
+ * @commit returned; -EFAULT if the file is being closed; -ENOMEM.
  */
-long kvm_gmem_guest_relinquish(struct kvm_memory_slot *slot, gfn_t gfn,
-			       unsigned long nr_pages, kvm_gmem_commit_fn commit, void *arg);
+long kvm_gmem_guest_call(struct kvm_memory_slot *slot, enum kvm_gmem_guest_op op, gfn_t gfn,
+			 unsigned long nr_pages, kvm_gmem_commit_fn commit, void *arg);
 #endif
 
 /**

@@ -42,7 +42,7 @@ int kvm_gmem_attrs_prepare(struct kvm_gmem_attrs *attrs,
 void kvm_gmem_attrs_store(struct kvm_gmem_attr_change *change);
 
 void kvm_gmem_attrs_give_up(struct kvm_gmem_attrs *attrs, pgoff_t start, pgoff_t end);
-bool kvm_gmem_attrs_given_up(struct kvm_gmem_attrs *attrs, pgoff_t index);
+bool kvm_gmem_attrs_given_up(struct kvm_gmem_attrs *attrs, pgoff_t start, pgoff_t *end);
 
 /* guest_memfd.c */
 struct kvm_gmem_attrs *kvm_gmem_attrs(struct inode *inode);
@@ -50,6 +50,7 @@ bool kvm_gmem_owns_attrs(struct inode *inode);
 struct kvm *kvm_gmem_file_to_kvm(struct file *file);
 struct xarray *kvm_gmem_file_bindings(struct file *file);
 struct folio *kvm_gmem_get_folio(struct inode *inode, pgoff_t index);
+bool kvm_gmem_has_policy(struct inode *inode);
 struct file *kvm_gmem_get_file(struct kvm_memory_slot *slot);
 void kvm_gmem_invalidate_start(struct inode *inode, pgoff_t start, pgoff_t end,
 			       enum kvm_gmem_invalidate why);
@@ -60,6 +61,9 @@ u64 kvm_gmem_initial_attrs(struct kvm *kvm, u64 flags);
 enum kvm_gfn_range_filter kvm_gmem_invalidate_filter(struct inode *inode,
 						     enum kvm_gmem_invalidate why);
 long kvm_gmem_ioctl(struct file *file, unsigned int ioctl, unsigned long arg);
+pgoff_t kvm_gmem_isolate_range(struct address_space *mapping, pgoff_t start, pgoff_t end);
+
+/* gmem_folio.c */
 struct folio *kvm_gmem_get_shared_folio(struct inode *inode, pgoff_t index);
 pgoff_t kvm_gmem_populated_run(struct address_space *mapping, pgoff_t start, pgoff_t end,
 			       bool *populated);

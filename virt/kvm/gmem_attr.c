@@ -52,6 +52,17 @@ u64 kvm_gmem_attrs_load(struct kvm_gmem_attrs *attrs, pgoff_t index)
 	return entry_to_value(attrs, mtree_load(&attrs->tree, index));
 }
 
+static pgoff_t run_end(struct maple_tree *tree, pgoff_t start, pgoff_t end)
+{
+	MA_STATE(mas, tree, start, start);
+
+	rcu_read_lock();
+	mas_walk(&mas);
+	rcu_read_unlock();
+
+	return min(mas.last, end - 1) + 1;
+}
+
 /**
  * kvm_gmem_attrs_run() - where the run that holds an offset ends
  * @attrs: the inode's attributes; invalidate_lock held
@@ -62,13 +73,7 @@ u64 kvm_gmem_attrs_load(struct kvm_gmem_attrs *attrs, pgoff_t index)
  */
 pgoff_t kvm_gmem_attrs_run(struct kvm_gmem_attrs *attrs, pgoff_t start, pgoff_t end)
 {
-	MA_STATE(mas, &attrs->tree, start, start);
-
-	rcu_read_lock();
-	mas_walk(&mas);
-	rcu_read_unlock();
-
-	return min(mas.last, end - 1) + 1;
+	return run_end(&attrs->tree, start, end);
 }
 
 /*
@@ -154,7 +159,17 @@ void kvm_gmem_attrs_give_up(struct kvm_gmem_attrs *attrs, pgoff_t start, pgoff_t
 		kvm_gmem_attrs_store(&change);
 }
 
-bool kvm_gmem_attrs_given_up(struct kvm_gmem_attrs *attrs, pgoff_t index)
+/**
+ * kvm_gmem_attrs_given_up() - was an offset given up?
+ * @attrs: the inode's attributes; invalidate_lock held
+ * @start: the offset
+ * @end: set to the first offset after @start that differs, if it lies before *@end
+ */
+bool kvm_gmem_attrs_given_up(struct kvm_gmem_attrs *attrs, pgoff_t start, pgoff_t *end)
 {
-	return attrs->holes_everywhere || mtree_load(&attrs->holes, index);
+	if (attrs->holes_everywhere)
+		return true;
+
+	*end = run_end(&attrs->holes, start, *end);
+	return mtree_load(&attrs->holes, start);
 }

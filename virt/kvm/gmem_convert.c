@@ -61,131 +61,6 @@ enum kvm_gfn_range_filter kvm_gmem_invalidate_filter(struct inode *inode,
 	return kvm_gmem_attrs(inode)->initial ? KVM_FILTER_PRIVATE : KVM_FILTER_SHARED;
 }
 
-pgoff_t kvm_gmem_slot_index(struct kvm_memory_slot *slot, gfn_t gfn)
-{
-	return kvm_gmem_gfn_to_index(slot->base_gfn, slot->gmem.pgoff, gfn);
-}
-
-bool kvm_gmem_is_private(struct inode *inode, pgoff_t index)
-{
-	return kvm_gmem_attrs_load(kvm_gmem_attrs(inode), index) &
-	       KVM_MEMORY_ATTRIBUTE_PRIVATE;
-}
-
-bool kvm_gmem_decides(struct kvm *kvm, gfn_t gfn, bool *private)
-{
-	struct kvm_memory_slot *slot;
-	struct file *file;
-
-	if (!kvm_arch_has_private_mem(kvm))
-		return false;
-
-	/* Such a slot has a file that was made with GUEST_MEMFD_FLAG_MMAP. */
-	slot = gfn_to_memslot(kvm, gfn);
-	if (!slot || !kvm_memslot_is_gmem_only(slot))
-		return false;
-
-	file = kvm_gmem_get_file(slot);
-	if (!file)
-		return false;
-
-	*private = kvm_gmem_is_private(file_inode(file), kvm_gmem_slot_index(slot, gfn));
-	fput(file);
-	return true;
-}
-EXPORT_SYMBOL_FOR_KVM_INTERNAL(kvm_gmem_decides);
-
-bool kvm_gmem_decides_any(struct kvm *kvm, gfn_t start, gfn_t end)
-{
-	struct kvm_memslot_iter iter;
-
-	kvm_for_each_memslot_in_gfn_range(&iter, kvm_memslots(kvm), start, end) {
-		if (kvm_memslot_is_gmem_only(iter.slot))
-			return true;
-	}
-
-	return false;
-}
-
-bool kvm_gmem_was_given_up(struct inode *inode, pgoff_t index)
-{
-	return kvm_gmem_attrs_given_up(kvm_gmem_attrs(inode), index);
-}
-
-struct file *kvm_gmem_slot_lock(struct kvm_memory_slot *slot)
-{
-	struct file *file = kvm_gmem_get_file(slot);
-
-	if (file)
-		filemap_invalidate_lock_shared(file->f_mapping);
-
-	return file;
-}
-
-void kvm_gmem_slot_unlock(struct file *file)
-{
-	filemap_invalidate_unlock_shared(file->f_mapping);
-	fput(file);
-}
-
-/* Up to date means zeroed once: no stale kernel data for the guest or for userspace. */
-static void make_uptodate(struct folio *folio)
-{
-	if (folio_test_uptodate(folio))
-		return;
-
-	folio_zero_range(folio, 0, folio_size(folio));
-	folio_mark_uptodate(folio);
-}
-
-struct folio *kvm_gmem_slot_folio(struct file *file, pgoff_t index, bool create)
-{
-	struct inode *inode = file_inode(file);
-	struct folio *folio;
-	bool bad;
-
-	folio = create ? kvm_gmem_get_folio(inode, index) :
-			 filemap_lock_folio(inode->i_mapping, index);
-	if (IS_ERR(folio))
-		return folio;
-
-	bad = folio_test_hwpoison(folio);
-	if (!bad)
-		make_uptodate(folio);
-	folio_unlock(folio);
-	if (!bad)
-		return folio;
-
-	folio_put(folio);
-	return ERR_PTR(-EHWPOISON);
-}
-
-/**
- * kvm_gmem_get_shared_folio() - the folio for a host user fault
- * @inode: a guest_memfd inode
- * @index: page offset
- *
- * The lock is held from the look at the attribute until the folio is locked: a
- * conversion that comes later waits for the folio lock, that is until the caller has
- * put the page into the page table, and takes it out again. Faulters that sleep on the
- * folio lock hold the invalidate_lock and so cannot hold references that would make a
- * conversion fail.
- *
- * Return: a locked folio, or an ERR_PTR: -EACCES for private memory.
- */
-struct folio *kvm_gmem_get_shared_folio(struct inode *inode, pgoff_t index)
-{
-	struct address_space *mapping = inode->i_mapping;
-	struct folio *folio = ERR_PTR(-EACCES);
-
-	filemap_invalidate_lock_shared(mapping);
-	if (!kvm_gmem_is_private(inode, index))
-		folio = kvm_gmem_get_folio(inode, index);
-	filemap_invalidate_unlock_shared(mapping);
-
-	return folio;
-}
-
 /*
  * Is the page cache, beside the caller's one reference, the only holder of the folio?
  * Its lock is taken to wait for a fault that found the folio before we had the
@@ -208,11 +83,15 @@ static bool folio_is_isolated(struct address_space *mapping, struct folio *folio
 	return isolated;
 }
 
-/*
- * Take [start, end) away from the host. Returns the first offset that somebody still
- * references, or end. Holes are nobody's.
+/**
+ * kvm_gmem_isolate_range() - take memory away from the host
+ * @mapping: the inode's; invalidate_lock held exclusively
+ * @start: first offset
+ * @end: first offset after the range
+ *
+ * Return: the first offset that somebody still references, or @end. Holes are nobody's.
  */
-static pgoff_t isolate_range(struct address_space *mapping, pgoff_t start, pgoff_t end)
+pgoff_t kvm_gmem_isolate_range(struct address_space *mapping, pgoff_t start, pgoff_t end)
 {
 	enum lru_cache_drained drained = LRU_CACHE_NOT_DRAINED;
 	pgoff_t index = start, busy = end;
@@ -305,7 +184,7 @@ static int convert_locked(struct kvm *kvm, struct inode *inode, pgoff_t start,
 	int ret;
 
 	if (private) {
-		*error = isolate_range(mapping, start, end);
+		*error = kvm_gmem_isolate_range(mapping, start, end);
 		if (*error != end)
 			return -EAGAIN;
 	}
@@ -329,81 +208,6 @@ static int convert_locked(struct kvm *kvm, struct inode *inode, pgoff_t start,
 
 	if (ret)
 		mas_destroy(&change.mas);
-	return ret;
-}
-
-long kvm_gmem_guest_convert(struct kvm_memory_slot *slot, gfn_t gfn,
-			    unsigned long nr_pages, bool private,
-			    kvm_gmem_commit_fn commit, void *arg)
-{
-	pgoff_t start = kvm_gmem_slot_index(slot, gfn);
-	u64 value = private ? KVM_MEMORY_ATTRIBUTE_PRIVATE : 0;
-	struct file *file = kvm_gmem_get_file(slot);
-	struct kvm_gmem_attr_change change;
-	struct address_space *mapping;
-	long ret;
-
-	if (!file)
-		return -EFAULT;
-
-	mapping = file->f_mapping;
-	filemap_invalidate_lock(mapping);
-
-	if (private)
-		nr_pages = isolate_range(mapping, start, start + nr_pages) - start;
-
-	if (!nr_pages) {
-		ret = -EAGAIN;
-		goto unlock;
-	}
-
-	ret = kvm_gmem_attrs_prepare(kvm_gmem_attrs(file_inode(file)), &change,
-				     start, start + nr_pages, value);
-	if (ret)
-		goto unlock;
-
-	/*
-	 * The trusted side changes the guest's page tables itself, and the mappings stay:
-	 * there is no fault to be made to look again.
-	 */
-	ret = commit(arg, nr_pages);
-	if (ret) {
-		mas_destroy(&change.mas);
-	} else {
-		kvm_gmem_attrs_store(&change);
-		ret = nr_pages;
-	}
-unlock:
-	filemap_invalidate_unlock(mapping);
-	fput(file);
-	return ret;
-}
-
-long kvm_gmem_guest_relinquish(struct kvm_memory_slot *slot, gfn_t gfn,
-			       unsigned long nr_pages, kvm_gmem_commit_fn commit, void *arg)
-{
-	pgoff_t start = kvm_gmem_slot_index(slot, gfn);
-	struct file *file = kvm_gmem_get_file(slot);
-	struct address_space *mapping;
-	long ret;
-
-	if (!file)
-		return -EFAULT;
-
-	mapping = file->f_mapping;
-	filemap_invalidate_lock(mapping);
-
-	ret = commit(arg, nr_pages);
-	if (!ret) {
-		kvm_gmem_attrs_give_up(kvm_gmem_attrs(file_inode(file)), start,
-				       start + nr_pages);
-		truncate_inode_pages_range(mapping, (loff_t)start << PAGE_SHIFT,
-					   ((loff_t)(start + nr_pages) << PAGE_SHIFT) - 1);
-		ret = nr_pages;
-	}
-
-	filemap_invalidate_unlock(mapping);
-	fput(file);
 	return ret;
 }
 
@@ -448,25 +252,6 @@ static int set_attributes(struct file *file, struct kvm_memory_attributes2 *req)
 	if (ret)
 		req->error_offset = (u64)error << PAGE_SHIFT;
 	return ret;
-}
-
-/* Returns the end of the run of pages, or of holes, that begins at start. */
-pgoff_t kvm_gmem_populated_run(struct address_space *mapping, pgoff_t start, pgoff_t end,
-			       bool *populated)
-{
-	pgoff_t index = start + 1;
-
-	/* Holes are filled under the shared lock: what was one just now need not be. */
-	*populated = xa_load(&mapping->i_pages, start);
-	if (!*populated)
-		return xa_find(&mapping->i_pages, &index, end - 1, XA_PRESENT) ? index : end;
-
-	while (index < end && xa_load(&mapping->i_pages, index)) {
-		index++;
-		cond_resched();
-	}
-
-	return index;
 }
 
 static int get_attributes(struct file *file, struct kvm_memory_attributes2 *req)

@@ -40,61 +40,33 @@ static unsigned long donate_window(void)
 					  (unsigned int)PKVM_DONATE_MAX_PAGES));
 }
 
-/* Physically contiguous pages for consecutive gfns. */
-struct donate_run {
-	gfn_t gfn;
-	kvm_pfn_t pfn;
-	unsigned long nr;
-};
-
 /*
- * Donate a run. A page on the way that cannot go (another vCPU was faster, the guest's
- * entry is poisoned) is passed over; *fault_ret becomes the result for fault_gfn once it
- * is known. Returns -ENOMEM if the tables could not be paid for, and donates no more.
+ * Donate physically contiguous pages. A page on the way that cannot go (another vCPU was
+ * faster, the guest's entry is poisoned) is passed over; *fault_ret becomes the result for
+ * fault_gfn once it is known. Returns -ENOMEM if the tables could not be paid for.
  */
-static int donate_run(struct kvm_vcpu *vcpu, struct donate_run *run, gfn_t fault_gfn,
-		      int *fault_ret)
+static int donate_run(struct kvm_vcpu *vcpu, gfn_t gfn, kvm_pfn_t pfn, unsigned long nr,
+		      gfn_t fault_gfn, int *fault_ret)
 {
 	unsigned long min_pages = kvm_mmu_cache_min_pages(vcpu->arch.hw_mmu);
+	int ret;
 
-	while (run->nr) {
-		int ret = topup_hyp_memcache(&vcpu->arch.pkvm_memcache, min_pages);
-
+	for (; nr; gfn += ret, pfn += ret, nr -= ret) {
+		ret = topup_hyp_memcache(&vcpu->arch.pkvm_memcache, min_pages);
 		if (!ret)
-			ret = kvm_call_hyp_nvhe(__pkvm_host_donate_guest_range, run->pfn,
-						run->gfn, run->nr);
+			ret = kvm_call_hyp_nvhe(__pkvm_host_donate_guest_range, pfn, gfn,
+						(u64)nr);
 		if (ret == -ENOMEM)
 			return ret;
 		if (ret > 0)
-			trace_pkvm_gmem_donate(run->gfn, run->pfn, ret);
+			trace_pkvm_gmem_donate(gfn, pfn, ret);
 
-		if (fault_gfn >= run->gfn && fault_gfn < run->gfn + max(ret, 1))
+		if (fault_gfn >= gfn && fault_gfn < gfn + max(ret, 1))
 			*fault_ret = min(ret, 0);
-
 		ret = max(ret, 1);
-		run->gfn += ret;
-		run->pfn += ret;
-		run->nr -= ret;
 	}
 
 	return 0;
-}
-
-/* Append a page to the run; donate the run first if the page does not fit. */
-static int donate_page(struct kvm_vcpu *vcpu, struct donate_run *run, gfn_t gfn,
-		       kvm_pfn_t pfn, gfn_t fault_gfn, int *fault_ret)
-{
-	int ret = 0;
-
-	if (run->nr && (gfn != run->gfn + run->nr || pfn != run->pfn + run->nr))
-		ret = donate_run(vcpu, run, fault_gfn, fault_ret);
-
-	if (!run->nr) {
-		run->gfn = gfn;
-		run->pfn = pfn;
-	}
-	run->nr++;
-	return ret;
 }
 
 /*
@@ -105,34 +77,26 @@ static int donate_page(struct kvm_vcpu *vcpu, struct donate_run *run, gfn_t gfn,
 static int donate_block(struct kvm_vcpu *vcpu, struct kvm_memory_slot *slot,
 			struct file *file, gfn_t fault_gfn)
 {
-	struct donate_run run = {};
-	int ret = 0, fault_ret = -ENOMEM;
-	gfn_t gfn, end;
+	pgoff_t index, end_index;
+	int ret, fault_ret = -ENOMEM;
+	gfn_t first, end;
+	unsigned long nr;
+	kvm_pfn_t pfn;
 
 	kvm_gmem_block_around(fault_gfn, donate_window(), slot->base_gfn, slot->npages,
-			      &gfn, &end);
-	for (; gfn < end && !ret; gfn++) {
-		pgoff_t index = kvm_gmem_slot_index(slot, gfn);
-		struct folio *folio;
-		bool fill;
+			      &first, &end);
+	index = kvm_gmem_slot_index(slot, first);
+	end_index = index + (end - first);
 
-		if (!kvm_gmem_is_private(file_inode(file), index))
-			continue;
+	ret = kvm_gmem_fill(file, index, end_index, kvm_gmem_slot_index(slot, fault_gfn));
+	if (ret)
+		return ret;
 
-		fill = gfn == fault_gfn || !kvm_gmem_was_given_up(file_inode(file), index);
-		folio = kvm_gmem_slot_folio(file, index, fill);
-		if (IS_ERR(folio)) {
-			if (gfn == fault_gfn)
-				fault_ret = PTR_ERR(folio);
-			continue;
-		}
-		ret = donate_page(vcpu, &run, gfn, folio_pfn(folio) + index - folio->index,
-				  fault_gfn, &fault_ret);
-		/* Nothing truncates while we hold the lock: no reference is needed. */
-		folio_put(folio);
+	while (!ret && (nr = kvm_gmem_next_run(file, &index, end_index, &pfn))) {
+		ret = donate_run(vcpu, kvm_gmem_slot_gfn(slot, index), pfn, nr, fault_gfn,
+				 &fault_ret);
+		index += nr;
 	}
-	if (!ret)
-		donate_run(vcpu, &run, fault_gfn, &fault_ret);
 
 	return fault_ret;
 }
@@ -205,18 +169,18 @@ static int do_memreq(struct kvm_vcpu *vcpu, struct kvm_memory_slot *slot,
 
 	switch (req->op) {
 	case PKVM_MEMREQ_SHARE:
-		ret = kvm_gmem_guest_convert(slot, req->gfn, end - req->gfn, false,
-					     complete_memreq, NULL);
+		ret = kvm_gmem_guest_call(slot, KVM_GMEM_GUEST_SHARE, req->gfn,
+					  end - req->gfn, complete_memreq, NULL);
 		trace_pkvm_gmem_share(req->gfn, req->nr_pages, ret);
 		break;
 	case PKVM_MEMREQ_UNSHARE:
-		ret = kvm_gmem_guest_convert(slot, req->gfn, end - req->gfn, true,
-					     complete_memreq, NULL);
+		ret = kvm_gmem_guest_call(slot, KVM_GMEM_GUEST_UNSHARE, req->gfn,
+					  end - req->gfn, complete_memreq, NULL);
 		trace_pkvm_gmem_unshare(req->gfn, req->nr_pages, ret);
 		break;
 	case PKVM_MEMREQ_RELINQUISH:
-		ret = kvm_gmem_guest_relinquish(slot, req->gfn, end - req->gfn,
-						complete_memreq, NULL);
+		ret = kvm_gmem_guest_call(slot, KVM_GMEM_GUEST_RELINQUISH, req->gfn,
+					  end - req->gfn, complete_memreq, NULL);
 		trace_pkvm_gmem_relinquish(req->gfn, req->nr_pages, ret);
 		break;
 	default:

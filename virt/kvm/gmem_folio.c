@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The folios of a guest_memfd: found for host userspace, made for a guest.
+ *
+ * What a guest is given around a fault is made in physically contiguous blocks where
+ * there are such: the trusted side then changes hands of a block in one call, and the
+ * page allocator is asked once. In the page cache each page is a folio of its own, for
+ * pages are shared, punched and given back one by one.
+ *
+ * All of it runs under the invalidate_lock, shared or exclusive: no folio goes away.
+ */
+#include <linux/gfp.h>
+#include <linux/kvm_host.h>
+#include <linux/pagemap.h>
+
+#include "gmem.h"
+
+/* Returns the end of the run of pages, or of holes, that begins at start. */
+pgoff_t kvm_gmem_populated_run(struct address_space *mapping, pgoff_t start, pgoff_t end,
+			       bool *populated)
+{
+	pgoff_t index = start + 1;
+
+	/* Holes are filled under the shared lock: what was one just now need not be. */
+	*populated = xa_load(&mapping->i_pages, start);
+	if (!*populated)
+		return xa_find(&mapping->i_pages, &index, end - 1, XA_PRESENT) ? index : end;
+
+	while (index < end && xa_load(&mapping->i_pages, index)) {
+		index++;
+		cond_resched();
+	}
+
+	return index;
+}
+
+
+/**
+ * kvm_gmem_get_shared_folio() - the folio for a host user fault
+ * @inode: a guest_memfd inode
+ * @index: page offset
+ *
+ * The lock is held from the look at the attribute until the folio is locked: a
+ * conversion that comes later waits for the folio lock, that is until the caller has
+ * put the page into the page table, and takes it out again. Faulters that sleep on the
+ * folio lock hold the invalidate_lock and so cannot hold references that would make a
+ * conversion fail.
+ *
+ * Return: a locked folio, or an ERR_PTR: -EACCES for private memory.
+ */
+struct folio *kvm_gmem_get_shared_folio(struct inode *inode, pgoff_t index)
+{
+	struct address_space *mapping = inode->i_mapping;
+	struct folio *folio = ERR_PTR(-EACCES);
+
+	filemap_invalidate_lock_shared(mapping);
+	if (!kvm_gmem_is_private(inode, index))
+		folio = kvm_gmem_get_folio(inode, index);
+	filemap_invalidate_unlock_shared(mapping);
+
+	return folio;
+}
+
+/* Up to date means zeroed once: no stale kernel data for the guest or for userspace. */
+static void make_uptodate(struct folio *folio)
+{
+	if (folio_test_uptodate(folio))
+		return;
+
+	folio_zero_range(folio, 0, folio_size(folio));
+	folio_mark_uptodate(folio);
+}
+
+/* The page that a fault needs. */
+static int fill_one(struct inode *inode, pgoff_t index)
+{
+	struct folio *folio = kvm_gmem_get_folio(inode, index);
+	int ret = 0;
+
+	if (IS_ERR(folio))
+		return PTR_ERR(folio);
+
+	if (folio_test_hwpoison(folio))
+		ret = -EHWPOISON;
+	else
+		make_uptodate(folio);
+	folio_unlock(folio);
+	folio_put(folio);
+
+	return ret;
+}
+
+/* Pages that are zeroed, and each its own; NULL if that many in a row cannot be had at once. */
+static struct page *alloc_block(struct address_space *mapping, unsigned int order)
+{
+	gfp_t gfp = mapping_gfp_mask(mapping) & ~__GFP_RECLAIM;
+	struct page *page = alloc_pages(gfp | __GFP_ZERO | __GFP_NOWARN, order);
+
+	if (page)
+		split_page(page, order);
+	return page;
+}
+
+/* Another vCPU may have been faster: its page stays, and ours goes. */
+static int add_page(struct address_space *mapping, struct page *page, pgoff_t index)
+{
+	struct folio *folio = page_folio(page);
+	int ret = filemap_add_folio(mapping, folio, index, mapping_gfp_mask(mapping));
+
+	if (!ret) {
+		folio_mark_uptodate(folio);
+		folio_unlock(folio);
+	}
+	folio_put(folio);
+
+	return ret == -EEXIST ? 0 : ret;
+}
+
+/* Fill holes with as large a block as can be had. Returns how many offsets are done with. */
+static long fill_block(struct address_space *mapping, pgoff_t start, pgoff_t end)
+{
+	unsigned int order = ilog2(end - start);
+	struct page *page;
+	int ret = 0;
+	long i;
+
+	while (!(page = alloc_block(mapping, order)) && order)
+		order--;
+	if (!page)
+		return -ENOMEM;
+
+	for (i = 0; i < 1L << order; i++) {
+		if (ret)
+			__free_page(page + i);
+		else
+			ret = add_page(mapping, page + i, start + i);
+	}
+
+	return ret ?: 1L << order;
+}
+
+/* A memory policy wants a say in where each page comes from: no blocks then. */
+static long fill_some(struct inode *inode, pgoff_t start, pgoff_t end)
+{
+	if (kvm_gmem_has_policy(inode))
+		return fill_one(inode, start) ?: 1;
+
+	return fill_block(inode->i_mapping, start, end);
+}
+
+/*
+ * Whether an offset is a hole that may be filled although nobody has asked for it, and up
+ * to where (*end) the answer is the same.
+ */
+static bool may_fill(struct inode *inode, pgoff_t start, pgoff_t *end)
+{
+	struct kvm_gmem_attrs *attrs = kvm_gmem_attrs(inode);
+	bool given_up, populated;
+
+	*end = kvm_gmem_attrs_run(attrs, start, *end);
+	given_up = kvm_gmem_attrs_given_up(attrs, start, end);
+	*end = kvm_gmem_populated_run(inode->i_mapping, start, *end, &populated);
+
+	return kvm_gmem_is_private(inode, start) && !given_up && !populated;
+}
+
+int kvm_gmem_fill(struct file *file, pgoff_t start, pgoff_t end, pgoff_t index)
+{
+	struct inode *inode = file_inode(file);
+	pgoff_t stop;
+	long nr = 1;
+
+	for (; start < end && nr > 0; start = stop) {
+		stop = end;
+		if (!may_fill(inode, start, &stop))
+			continue;
+		while (start < stop && nr > 0) {
+			nr = fill_some(inode, start, stop);
+			start += nr;
+		}
+	}
+
+	return fill_one(inode, index);
+}
+
+/* Pages in a row, in the file and in memory, that are zeroed or used, and not bad. */
+static unsigned long contiguous_run(struct address_space *mapping, pgoff_t *index,
+				    pgoff_t end, kvm_pfn_t *pfn)
+{
+	unsigned long nr = 0;
+	struct folio *folio;
+	pgoff_t cur;
+
+	for (cur = *index; cur < end; cur++) {
+		folio = xa_load(&mapping->i_pages, cur);
+		if (folio && (!folio_test_uptodate(folio) || folio_test_hwpoison(folio)))
+			folio = NULL;
+
+		if (nr && (!folio || folio_pfn(folio) + cur - folio->index != *pfn + nr))
+			break;
+		if (!folio)
+			continue;
+		if (!nr++) {
+			*index = cur;
+			*pfn = folio_pfn(folio) + cur - folio->index;
+		}
+	}
+
+	return nr;
+}
+
+unsigned long kvm_gmem_next_run(struct file *file, pgoff_t *index, pgoff_t end,
+				kvm_pfn_t *pfn)
+{
+	struct inode *inode = file_inode(file);
+	unsigned long nr = 0;
+	pgoff_t stop;
+
+	for (; !nr && *index < end; *index = nr ? *index : stop) {
+		stop = kvm_gmem_attrs_run(kvm_gmem_attrs(inode), *index, end);
+		if (kvm_gmem_is_private(inode, *index))
+			nr = contiguous_run(inode->i_mapping, index, stop, pfn);
+	}
+
+	return nr;
+}
