@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pvm.h"
+#include "virtio.h"
 
 #define FDT_SIZE	(64 << 10)
 #define COMMAND_LINE	2048		/* the kernel's COMMAND_LINE_SIZE */
@@ -53,8 +53,9 @@ static bool has_word(const char *text, const char *word)
 static const char *bootargs(struct vm *vm, char *buf, size_t len)
 {
 	/* The early console speaks before the kernel has read as far as "quiet". */
-	int n = snprintf(buf, len, "%sconsole=ttyS0%s%s",
+	int n = snprintf(buf, len, "%sconsole=%s%s%s",
 			 has_word(vm->opt->append, "quiet") ? "" : "earlycon ",
+			 vm->console ? "hvc0" : "ttyS0",
 			 *vm->opt->append ? " " : "", vm->opt->append);
 
 	return n < 0 || (size_t)n >= len ? NULL : buf;
@@ -63,12 +64,20 @@ static const char *bootargs(struct vm *vm, char *buf, size_t len)
 static int fdt_chosen(void *fdt, struct vm *vm, const char *args)
 {
 	char stdout_path[64];
+	uint8_t seed[64];
+	struct random r;
 	int err = 0;
 
 	snprintf(stdout_path, sizeof(stdout_path), "/serial@%llx", PVM_UART_BASE);
 	err = err ?: fdt_begin_node(fdt, "chosen");
 	err = err ?: fdt_property_string(fdt, "bootargs", args);
 	err = err ?: fdt_property_string(fdt, "stdout-path", stdout_path);
+	random_init(&r, vm->opt, RANDOM_FDT);
+	if (!random_fill(&r, seed, sizeof(seed))) {
+		err = err ?: fdt_property(fdt, "kaslr-seed", seed, sizeof(uint64_t));
+		err = err ?: fdt_property(fdt, "rng-seed", seed + sizeof(uint64_t),
+					  sizeof(seed) - sizeof(uint64_t));
+	}
 	if (vm->opt->initrd) {
 		err = err ?: fdt_property_u64(fdt, "linux,initrd-start", vm->initrd.gpa);
 		err = err ?: fdt_property_u64(fdt, "linux,initrd-end",
@@ -166,6 +175,27 @@ static int fdt_devices(void *fdt, struct vm *vm)
 	return err ?: fdt_end_node(fdt);
 }
 
+static int fdt_virtio(void *fdt, struct vm *vm)
+{
+	char name[32];
+	int err = 0;
+
+	for (unsigned int i = 0; i < vm->nr_virtio && !err; i++) {
+		struct virtio_dev *dev = vm->virtio[i];
+
+		snprintf(name, sizeof(name), "virtio@%llx", (unsigned long long)dev->base);
+		err = err ?: fdt_begin_node(fdt, name);
+		err = err ?: fdt_property_string(fdt, "compatible", "virtio,mmio");
+		err = err ?: PROP_CELLS(fdt, "reg", REG(dev->base, PVM_VIRTIO_SIZE));
+		err = err ?: PROP_CELLS(fdt, "interrupts", GIC_SPI, dev->spi, IRQ_LEVEL_HIGH);
+		err = err ?: fdt_property(fdt, "dma-coherent", NULL, 0);
+		if (vm->opt->pool)
+			err = err ?: fdt_property_u32(fdt, "memory-region", PHANDLE_POOL);
+		err = err ?: fdt_end_node(fdt);
+	}
+	return err;
+}
+
 /* Reported; PVM_EXIT_*. */
 int fdt_load(struct vm *vm)
 {
@@ -196,6 +226,7 @@ int fdt_load(struct vm *vm)
 	err = err ?: fdt_memory(fdt, vm);
 	err = err ?: fdt_cpus(fdt, vm);
 	err = err ?: fdt_devices(fdt, vm);
+	err = err ?: fdt_virtio(fdt, vm);
 	err = err ?: fdt_end_node(fdt);
 	err = err ?: fdt_finish(fdt);
 	if (err) {

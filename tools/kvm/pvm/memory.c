@@ -166,6 +166,50 @@ int memory_load(struct vm *vm, uint64_t gpa, int fd, uint64_t len)
 	return 0;
 }
 
+/*
+ * From a file into guest memory, or back; the kernel copies, and nothing is pinned. The
+ * guest's part in a failure is -EFAULT, the file's any other; -ENODATA is its end.
+ */
+int memory_pread(struct vm *vm, uint64_t gpa, int fd, uint64_t pos, size_t len)
+{
+	char *host = memory_host(vm, gpa, len);
+
+	if (!host)
+		return -EFAULT;
+	while (len) {
+		ssize_t n = pread(fd, host, len, pos);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n ? -errno : -ENODATA;
+		host += n;
+		pos += n;
+		len -= n;
+	}
+	return 0;
+}
+
+int memory_pwrite(struct vm *vm, uint64_t gpa, int fd, uint64_t pos, size_t len)
+{
+	const char *host = memory_host(vm, gpa, len);
+
+	if (!host)
+		return -EFAULT;
+	while (len) {
+		ssize_t n = pwrite(fd, host, len, pos);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n ? -errno : -EIO;
+		host += n;
+		pos += n;
+		len -= n;
+	}
+	return 0;
+}
+
 /* Pinned pages of a protected guest are charged to RLIMIT_MEMLOCK. */
 static int memory_raise_memlock(uint64_t mem)
 {

@@ -43,15 +43,34 @@ enum {
 #define PVM_UART_BASE	0x09000000ULL
 #define PVM_UART_SIZE	0x00001000ULL
 #define PVM_UART_IRQ	1		/* SPI number, from 0 */
+#define PVM_VIRTIO_BASE	0x0a000000ULL
+#define PVM_VIRTIO_SIZE	0x00001000ULL	/* per device */
+#define PVM_VIRTIO_IRQ	16		/* SPI number of the first device */
 #define PVM_RAM_BASE	0x80000000ULL
 
 #define PVM_NR_IRQS	128
 #define PVM_MAX_CPUS	8
+#define PVM_MAX_DISKS	8
+#define PVM_MAX_NETS	4
+#define PVM_MAX_VIRTIO	(PVM_MAX_DISKS + PVM_MAX_NETS + 2)
 #define PVM_MIN_MEM	(32ULL << 20)
 #define PVM_MAX_MEM	(64ULL << 30)
 #define PVM_PAGE	4096ULL
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+
+struct pvm_disk {
+	char path[4096];
+	bool read_only;
+};
+
+struct pvm_net {
+	/* One of them is empty. */
+	char tap[16];			/* a device's name */
+	char socket[108];		/* a path */
+	uint8_t mac[6];
+	bool have_mac;
+};
 
 struct pvm_options {
 	const char *kernel;
@@ -61,9 +80,17 @@ struct pvm_options {
 	uint64_t pool;
 	unsigned int cpus;
 	unsigned int timeout;		/* seconds; 0: none */
+	uint64_t seed;
+	const char *trace;		/* a file, or NULL */
+	unsigned int nr_disks, nr_nets;
+	struct pvm_disk disk[PVM_MAX_DISKS];
+	struct pvm_net net[PVM_MAX_NETS];
 	bool protect;
 	bool anon;
 	bool stats;
+	bool seeded;
+	bool rng;
+	bool serial;			/* the only console */
 };
 
 struct vm;
@@ -72,6 +99,7 @@ struct vcpu {
 	struct vm *vm;
 	unsigned int id;
 	int fd;
+	int stats_fd;			/* -1 without --stats */
 	struct kvm_run *run;
 	size_t run_size;
 	pthread_t thread;
@@ -82,11 +110,12 @@ struct vcpu {
 };
 
 struct serial;
+struct virtio_dev;
 
 /* What KVM counts for a vCPU; names in stats.c. */
 #define STATS_NR_COUNTERS	7
 
-/* With --stats; written by the vCPU thread that has the console. */
+/* With --stats. */
 struct stats {
 	unsigned int matched;		/* of the console's line, with init's first */
 	bool booted;
@@ -95,6 +124,9 @@ struct stats {
 	uint64_t resident;		/* bytes of guest memory */
 	uint64_t count[STATS_NR_COUNTERS];
 	uint64_t destroy_ns;
+	/* At the guest's end: pages that are its own, that it shares, and that are not there. */
+	bool have_pages;
+	uint64_t private, shared, absent;
 };
 
 /* A file that is loaded into guest memory. */
@@ -117,6 +149,9 @@ struct vm {
 	 */
 	void *ram;
 	struct serial *serial;
+	struct virtio_dev *virtio[PVM_MAX_VIRTIO];
+	unsigned int nr_virtio;
+	struct virtio_dev *console;	/* one of them, or NULL */
 	struct stats stats;
 
 	struct image_file kernel, initrd;
@@ -139,9 +174,31 @@ int parse_u64(const char *option, const char *text, uint64_t min, uint64_t max,
 	      uint64_t *val);
 int parse_size(const char *option, const char *text, uint64_t min, uint64_t max,
 	       uint64_t *val);
+int parse_mac(const char *option, const char *text, uint8_t *mac);
 int parse_pid(const char *text, pid_t *pid);
 int write_all(int fd, const void *buf, size_t len);
+void write_console(struct vm *vm, int fd, const void *buf, size_t len);
+void join_interrupted(pthread_t thread);
 const char *size_text(uint64_t bytes, char *buf, size_t len);
+
+/* random.c: what a guest gets of random numbers; from --seed, if there is one */
+struct random {
+	bool seeded;
+	uint64_t state;
+};
+
+enum { RANDOM_FDT = 1, RANDOM_RNG, RANDOM_MAC };
+
+void random_init(struct random *r, const struct pvm_options *opt, unsigned int stream);
+int random_fill(struct random *r, void *buf, size_t len);
+
+/* event.c: --trace, one line for each thing that pvm does for the guest */
+extern bool event_on;
+int event_open(const char *path);
+void event_close(void);
+void event_write(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+#define event(...) do { if (event_on) event_write(__VA_ARGS__); } while (0)
 
 /* options.c: 0, or PVM_EXIT_USAGE when reported */
 int options_parse(int argc, char **argv, struct pvm_options *opt);
@@ -151,6 +208,8 @@ extern const char options_help[];
 int memory_init(struct vm *vm);
 int memory_read(struct vm *vm, uint64_t gpa, void *buf, size_t len);
 int memory_write(struct vm *vm, uint64_t gpa, const void *buf, size_t len);
+int memory_pread(struct vm *vm, uint64_t gpa, int fd, uint64_t pos, size_t len);
+int memory_pwrite(struct vm *vm, uint64_t gpa, int fd, uint64_t pos, size_t len);
 int memory_load(struct vm *vm, uint64_t gpa, int fd, uint64_t len);
 int memory_seal(struct vm *vm);
 int copy_from_fragile(void *dst, const void *src, size_t len);
@@ -172,6 +231,7 @@ void vm_prepare(struct vm *vm, const struct pvm_options *opt);
 int vm_create(struct vm *vm);
 int vm_init_gic(struct vm *vm);
 int vm_irq_line(struct vm *vm, unsigned int spi, bool level);
+int vm_ioeventfd(struct vm *vm, uint64_t gpa, int fd);
 void vm_stop(struct vm *vm, int code);
 void vm_destroy(struct vm *vm);
 
@@ -184,7 +244,6 @@ int fdt_load(struct vm *vm);
 /* vcpu.c; PVM_EXIT_* when reported */
 int vcpu_create_all(struct vm *vm);
 int vcpu_start_all(struct vm *vm);
-void vcpu_kick_all(struct vm *vm);
 void vcpu_join_all(struct vm *vm);
 
 /* serial.c: ns16550a */
@@ -194,7 +253,20 @@ void serial_access(struct serial *s, uint64_t reg, uint8_t *data, bool is_write)
 size_t serial_input_room(struct serial *s);
 void serial_input(struct serial *s, const uint8_t *buf, size_t len);
 
+/* devices.c: the virtio devices; PVM_EXIT_* when reported */
+int devices_create(struct vm *vm);
+int devices_start(struct vm *vm);
+void devices_join(struct vm *vm);
+void devices_destroy(struct vm *vm);
+void devices_access(struct vm *vm, uint64_t offset, uint8_t *data, uint32_t len,
+		    bool is_write);
+
+/* console.c: the guest's console that input goes to */
+size_t console_input_room(struct vm *vm);
+void console_input(struct vm *vm, const uint8_t *buf, size_t len);
+
 /* stats.c: --stats */
+void stats_open(struct vm *vm);
 void stats_begin(struct vm *vm);
 void stats_console(struct vm *vm, uint8_t byte);
 void stats_destroy_begin(struct vm *vm);

@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "pvm.h"
+#include "virtio.h"
 
 #define INPUT_RETRY_MS	10
 
@@ -27,7 +27,7 @@ static int64_t now_ms(void)
 static bool run_input(struct vm *vm)
 {
 	uint8_t buf[256];
-	size_t room = serial_input_room(vm->serial), len;
+	size_t room = console_input_room(vm), len;
 	ssize_t n;
 
 	n = read(STDIN_FILENO, buf, room < sizeof(buf) ? room : sizeof(buf));
@@ -42,7 +42,7 @@ static bool run_input(struct vm *vm)
 		vm_stop(vm, PVM_EXIT_SIGNAL + SIGINT);
 		return false;
 	}
-	serial_input(vm->serial, buf, len);
+	console_input(vm, buf, len);
 	return true;
 }
 
@@ -53,7 +53,7 @@ static void run_wait(struct vm *vm, int sig_fd)
 	bool input = true;
 
 	for (;;) {
-		bool listen = input && serial_input_room(vm->serial);
+		bool listen = input && console_input_room(vm);
 		struct pollfd fds[] = {
 			{ .fd = vm->stop_fd, .events = POLLIN },
 			{ .fd = sig_fd, .events = POLLIN },
@@ -88,11 +88,15 @@ static void run_wait(struct vm *vm, int sig_fd)
 		if (fds[1].revents) {
 			struct signalfd_siginfo si;
 
-			if (read(sig_fd, &si, sizeof(si)) == sizeof(si)) {
+			if (read(sig_fd, &si, sizeof(si)) != sizeof(si))
+				continue;
+			if (si.ssi_signo != SIGWINCH) {
 				say("stopped by signal %u", si.ssi_signo);
 				vm_stop(vm, PVM_EXIT_SIGNAL + si.ssi_signo);
 				return;
 			}
+			if (vm->console)
+				virtio_console_resize(vm->console);
 		}
 		if (fds[2].revents)
 			input = run_input(vm);
@@ -114,12 +118,14 @@ static int run_guest(struct vm *vm, int sig_fd)
 		return PVM_EXIT_FAIL;
 	}
 
+	stats_open(vm);
 	terminal_raw();
-	if (!vcpu_start_all(vm))
+	if (!devices_start(vm) && !vcpu_start_all(vm))
 		run_wait(vm, sig_fd);
 	else
 		vm_stop(vm, PVM_EXIT_FAIL);
-	vcpu_kick_all(vm);
+	/* A vCPU may wait for a device, but no device for a vCPU. */
+	devices_join(vm);
 	vcpu_join_all(vm);
 	terminal_restore();
 	return vm->stop_code;
@@ -141,6 +147,7 @@ int cmd_run(int argc, char **argv)
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGWINCH);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	sig_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -149,12 +156,21 @@ int cmd_run(int argc, char **argv)
 		return PVM_EXIT_FAIL;
 	}
 
+	if (opt.trace) {
+		ret = event_open(opt.trace);
+		if (ret) {
+			say("--trace: cannot write %s: %s", opt.trace, strerror(-ret));
+			return PVM_EXIT_USAGE;
+		}
+	}
+
 	vm_prepare(&vm, &opt);
-	ret = image_open(&vm) ?: vm_create(&vm) ?: run_guest(&vm, sig_fd);
+	ret = image_open(&vm) ?: devices_create(&vm) ?: vm_create(&vm) ?: run_guest(&vm, sig_fd);
 	stats_destroy_begin(&vm);
 	vm_destroy(&vm);
 	if (opt.stats)
 		stats_print(&vm, ret);
+	event_close();
 	close(sig_fd);
 	return ret;
 }

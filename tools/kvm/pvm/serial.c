@@ -127,11 +127,14 @@ static uint8_t serial_read(struct serial *s, uint64_t reg)
 	return 0;
 }
 
+/* The user may not be reading: what takes long is not done under the lock. */
 static void serial_output(struct serial *s, uint8_t val)
 {
-	write_all(s->out_fd, &val, 1);
+	pthread_mutex_unlock(&s->lock);
+	write_console(s->vm, s->out_fd, &val, 1);
 	if (s->vm)
 		stats_console(s->vm, val);
+	pthread_mutex_lock(&s->lock);
 }
 
 static void serial_write(struct serial *s, uint64_t reg, uint8_t val)

@@ -98,14 +98,21 @@ static int count_all(struct vm *vm, uint64_t *sum)
 
 	memset(sum, 0, STATS_NR_COUNTERS * sizeof(*sum));
 	for (unsigned int i = 0; i < vm->nr_vcpus && !ret; i++) {
-		int fd = ioctl(vm->vcpu[i].fd, KVM_GET_STATS_FD);
-
-		if (fd < 0)
-			return -errno;
-		ret = count_vcpu(fd, sum);
-		close(fd);
+		if (vm->vcpu[i].stats_fd < 0)
+			return -EBADF;
+		ret = count_vcpu(vm->vcpu[i].stats_fd, sum);
 	}
 	return ret;
+}
+
+/* While no vCPU runs: to get the fd has to wait for that. */
+void stats_open(struct vm *vm)
+{
+	for (unsigned int i = 0; i < vm->nr_vcpus && vm->opt->stats; i++) {
+		vm->vcpu[i].stats_fd = ioctl(vm->vcpu[i].fd, KVM_GET_STATS_FD);
+		if (vm->vcpu[i].stats_fd < 0)
+			say("--stats: this kernel does not count for vCPUs: %s", strerror(errno));
+	}
 }
 
 /* How much of guest memory the host has allocated by now. */
@@ -161,12 +168,11 @@ static void stats_boot(struct vm *vm)
 	s->booted = !ret;
 }
 
-/* Every byte that the guest writes to its console; called by one thread at a time. */
-void stats_console(struct vm *vm, uint8_t byte)
+static void stats_byte(struct vm *vm, uint8_t byte)
 {
 	struct stats *s = &vm->stats;
 
-	if (!vm->opt->stats || s->booted)
+	if (s->booted)
 		return;
 	if (byte == '\n')
 		s->matched = 0;
@@ -179,8 +185,43 @@ void stats_console(struct vm *vm, uint8_t byte)
 	}
 }
 
+/* Every byte that the guest writes to a console. */
+void stats_console(struct vm *vm, uint8_t byte)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+	if (!vm->opt->stats)
+		return;
+	pthread_mutex_lock(&lock);
+	stats_byte(vm, byte);
+	pthread_mutex_unlock(&lock);
+}
+
+/* What the guest has at its end. */
+static void stats_pages(struct vm *vm)
+{
+	struct stats *s = &vm->stats;
+	struct gmem_run run;
+
+	if (vm->gmem_fd < 0)
+		return;
+	for (uint64_t off = 0; off < vm->opt->mem; off += run.size) {
+		if (gmem_next_run(vm->gmem_fd, off, vm->opt->mem, &run))
+			return;
+		if (!run.populated)
+			s->absent += run.size / PVM_PAGE;
+		else if (run.private)
+			s->private += run.size / PVM_PAGE;
+		else
+			s->shared += run.size / PVM_PAGE;
+	}
+	s->have_pages = true;
+}
+
 void stats_destroy_begin(struct vm *vm)
 {
+	if (vm->opt->stats)
+		stats_pages(vm);
 	vm->stats.destroy_ns = clock_ns(CLOCK_MONOTONIC);
 }
 
@@ -204,6 +245,12 @@ void stats_print(struct vm *vm, int code)
 	} else {
 		printf("null");
 	}
+	if (s->have_pages)
+		printf(",\"pages\":{\"private\":%llu,\"shared\":%llu,\"absent\":%llu}",
+		       (unsigned long long)s->private, (unsigned long long)s->shared,
+		       (unsigned long long)s->absent);
+	else
+		printf(",\"pages\":null");
 	printf(",\"destroy_ns\":%llu,\"exit_code\":%d}\n",
 	       (unsigned long long)(now - s->destroy_ns), code);
 	fflush(stdout);

@@ -2,13 +2,17 @@
 /*
  * Messages and numbers.
  */
+#define _GNU_SOURCE
 #include <ctype.h>
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "pvm.h"
@@ -105,6 +109,24 @@ int parse_size(const char *option, const char *text, uint64_t min, uint64_t max,
 	return 0;
 }
 
+int parse_mac(const char *option, const char *text, uint8_t *mac)
+{
+	char more;
+
+	if (sscanf(text, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx%c", &mac[0], &mac[1], &mac[2],
+		   &mac[3], &mac[4], &mac[5], &more) != 6 ||
+	    strspn(text, "0123456789abcdefABCDEF:") != strlen(text)) {
+		say("%s: '%s' is no MAC address: six hexadecimal bytes with ':' between", option,
+		    text);
+		return -EINVAL;
+	}
+	if (mac[0] & 1) {
+		say("%s: %s is the address of a group: the first byte must be even", option, text);
+		return -EINVAL;
+	}
+	return 0;
+}
+
 int parse_pid(const char *text, pid_t *pid)
 {
 	uint64_t val;
@@ -130,6 +152,48 @@ int write_all(int fd, const void *buf, size_t len)
 		len -= n;
 	}
 	return 0;
+}
+
+/*
+ * To the user, who may read slowly or not at all: gives up when the guest is stopped,
+ * of which join_interrupted() tells us. What cannot be written is lost.
+ */
+void write_console(struct vm *vm, int fd, const void *buf, size_t len)
+{
+	const char *p = buf;
+
+	while (len && !(vm && __atomic_load_n(&vm->stopping, __ATOMIC_SEQ_CST))) {
+		ssize_t n = write(fd, p, len);
+
+		if (n < 0 && errno == EAGAIN) {
+			struct pollfd full = { .fd = fd, .events = POLLOUT };
+
+			poll(&full, 1, -1);
+			continue;
+		}
+		if (n < 0 && errno != EINTR)
+			return;
+		if (n > 0) {
+			p += n;
+			len -= n;
+		}
+	}
+}
+
+/* A signal ends a system call, but not one that is about to begin: so again and again. */
+void join_interrupted(pthread_t thread)
+{
+	struct timespec until;
+
+	do {
+		pthread_kill(thread, SIGUSR1);
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_nsec += 20 * 1000000;
+		if (until.tv_nsec >= 1000000000) {
+			until.tv_nsec -= 1000000000;
+			until.tv_sec++;
+		}
+	} while (pthread_timedjoin_np(thread, NULL, &until) == ETIMEDOUT);
 }
 
 const char *size_text(uint64_t bytes, char *buf, size_t len)

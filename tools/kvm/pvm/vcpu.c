@@ -123,6 +123,9 @@ static int vcpu_memory_fault(struct vcpu *vcpu)
 	}
 
 	ret = gmem_set(vm->gmem_fd, offset, size, private, &stuck);
+	event("vCPU %u: memory fault: %#llx, %#llx bytes to %s: %d", vcpu->id,
+	      (unsigned long long)gpa, (unsigned long long)size,
+	      private ? "private" : "shared", ret);
 	if (!ret)
 		return 0;
 	say("vCPU %u stopped: cannot make %#llx %s: %s%s", vcpu->id,
@@ -146,10 +149,15 @@ static void vcpu_mmio(struct vcpu *vcpu)
 		memset(data, 0, len);
 	if (addr - PVM_UART_BASE < PVM_UART_SIZE && len)
 		serial_access(vcpu->vm->serial, addr - PVM_UART_BASE, data, is_write);
+	else if (addr - PVM_VIRTIO_BASE < PVM_MAX_VIRTIO * PVM_VIRTIO_SIZE)
+		devices_access(vcpu->vm, addr - PVM_VIRTIO_BASE, data, len, is_write);
+	event("vCPU %u: mmio %s %#llx, %u bytes, first %#x", vcpu->id,
+	      is_write ? "write" : "read", (unsigned long long)addr, len, len ? *data : 0);
 }
 
 static int vcpu_system_event(struct vcpu *vcpu)
 {
+	event("vCPU %u: system event %u", vcpu->id, vcpu->run->system_event.type);
 	switch (vcpu->run->system_event.type) {
 	case KVM_SYSTEM_EVENT_SHUTDOWN:
 		return PVM_EXIT_OK;
@@ -276,7 +284,7 @@ int vcpu_start_all(struct vm *vm)
 }
 
 /* After vm_stop(). immediate_exit before the signal: none can be lost between. */
-void vcpu_kick_all(struct vm *vm)
+void vcpu_join_all(struct vm *vm)
 {
 	for (unsigned int i = 0; i < vm->nr_vcpus; i++) {
 		if (!vm->vcpu[i].started)
@@ -284,13 +292,9 @@ void vcpu_kick_all(struct vm *vm)
 		__atomic_store_n(&vm->vcpu[i].run->immediate_exit, 1, __ATOMIC_SEQ_CST);
 		pthread_kill(vm->vcpu[i].thread, SIGUSR1);
 	}
-}
-
-void vcpu_join_all(struct vm *vm)
-{
 	for (unsigned int i = 0; i < vm->nr_vcpus; i++) {
 		if (vm->vcpu[i].started)
-			pthread_join(vm->vcpu[i].thread, NULL);
+			join_interrupted(vm->vcpu[i].thread);
 		vm->vcpu[i].started = false;
 	}
 }

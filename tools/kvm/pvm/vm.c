@@ -80,7 +80,7 @@ void vm_prepare(struct vm *vm, const struct pvm_options *opt)
 	vm->kvm_fd = vm->fd = vm->gic_fd = vm->gmem_fd = vm->stop_fd = -1;
 	vm->kernel.fd = vm->initrd.fd = -1;
 	for (unsigned int i = 0; i < ARRAY_SIZE(vm->vcpu); i++)
-		vm->vcpu[i].fd = -1;
+		vm->vcpu[i].fd = vm->vcpu[i].stats_fd = -1;
 	pthread_mutex_init(&vm->stop_lock, NULL);
 }
 
@@ -169,6 +169,14 @@ int vm_irq_line(struct vm *vm, unsigned int spi, bool level)
 	return ioctl(vm->fd, KVM_IRQ_LINE, &irq) ? -errno : 0;
 }
 
+/* A write of 4 bytes to gpa, whatever they are, is an event on fd, and no exit to us. */
+int vm_ioeventfd(struct vm *vm, uint64_t gpa, int fd)
+{
+	struct kvm_ioeventfd io = { .addr = gpa, .len = 4, .fd = fd };
+
+	return ioctl(vm->fd, KVM_IOEVENTFD, &io) ? -errno : 0;
+}
+
 /* From any thread, any number of times: the first code counts. */
 void vm_stop(struct vm *vm, int code)
 {
@@ -189,11 +197,14 @@ void vm_destroy(struct vm *vm)
 	for (unsigned int i = 0; i < vm->nr_vcpus; i++) {
 		if (vm->vcpu[i].run)
 			munmap(vm->vcpu[i].run, vm->vcpu[i].run_size);
+		if (vm->vcpu[i].stats_fd >= 0)
+			close(vm->vcpu[i].stats_fd);
 		if (vm->vcpu[i].fd >= 0)
 			close(vm->vcpu[i].fd);
 	}
 	if (vm->serial)
 		serial_destroy(vm->serial);
+	devices_destroy(vm);
 	image_close(vm);
 	if (vm->ram)
 		munmap(vm->ram, vm->opt->mem);

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "../demo.h"
+#include "guest.h"
 
 #define PAGE		4096UL
 #define MIB		(1UL << 20)
@@ -34,9 +35,7 @@
 #define CHUNK_MIN	(8 * MIB)
 
 /* One write a line, so that no other line gets into it. */
-static void put(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-
-static void put(const char *fmt, ...)
+void put(const char *fmt, ...)
 {
 	char line[256];
 	va_list ap;
@@ -207,7 +206,7 @@ static const char *await(const volatile char *from)
 	return NULL;
 }
 
-static int has_word(const char *path, const char *word)
+int has_word(const char *path, const char *word)
 {
 	char text[2048];
 	int fd = open(path, O_RDONLY);
@@ -316,6 +315,8 @@ int main(void)
 	banner();
 	if (!use_memory(some_memory()))
 		put("guest: FAILED");
+	if (has_word("/proc/cmdline", DEVICES_WORD))
+		try_devices();
 	dialogue();
 	put("guest: power-off");
 	end();

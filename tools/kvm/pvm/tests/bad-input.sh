@@ -23,6 +23,7 @@ expect() {
 head -c 3000000 $image >/tmp/truncated
 : >/tmp/empty
 head -c 5000000 /dev/zero >/tmp/zeroes
+head -c 4096 /dev/zero >/tmp/disk
 
 expect 2 "--kernel" pvm run
 expect 2 "/nowhere" pvm run --kernel /nowhere
@@ -39,6 +40,22 @@ expect 2 "--cpus" pvm run --kernel $image --cpus many
 expect 2 "--timeout" pvm run --kernel $image --timeout -1
 expect 2 "--stats" pvm run --kernel $image --stats xml
 expect 2 "--stats" pvm run --kernel $image --stats
+expect 2 "--disk" pvm run --kernel $image --disk /nowhere
+expect 2 "multiple" pvm run --kernel $image --disk $image
+expect 2 "neither" pvm run --kernel $image --disk /dev/null
+expect 2 "missing" pvm run --kernel $image --disk ,ro
+expect 2 "in use" pvm run --kernel $image --disk /tmp/disk --disk /tmp/disk,ro
+expect 2 "at most" pvm run --kernel $image $(for i in 1 2 3 4 5 6 7 8 9; do echo --disk /tmp/disk,ro; done)
+expect 2 "tap=NAME" pvm run --kernel $image --net bridge
+expect 2 "one of" pvm run --kernel $image --net tap=a,socket=b
+expect 2 "one of" pvm run --kernel $image --net mac=02:00:00:00:00:01
+expect 2 "MAC" pvm run --kernel $image --net tap=a,mac=02:00
+expect 2 "group" pvm run --kernel $image --net tap=a,mac=01:00:00:00:00:01
+expect 2 "15 characters" pvm run --kernel $image --net tap=abcdefghijklmnop
+expect 3 "passt" pvm run --kernel $image --net socket=/nowhere
+expect 2 "--console" pvm run --kernel $image --console vga
+expect 2 "--seed" pvm run --kernel $image --seed x
+expect 2 "--trace" pvm run --kernel $image --trace /nowhere/trace
 expect 2 "exclude" pvm run --kernel $image --protected --unprotected
 expect 2 "" pvm run --kernel $image --nonsense
 expect 2 "" pvm nonsense

@@ -36,7 +36,11 @@ run() {
 run --protected
 test "$(field protected),$(field memory)" = 'true,"guest_memfd"'; check $? "what it was"
 
+test "$(field private)" -gt 2000; check $? "the guest's own pages"
+test $(($(field private) + $(field shared) + $(field absent))) -eq 16384; check $? "all pages"
+
 run --protected --anon
+test "$(field pages)" = null; check $? "no account of anonymous pages"
 test "$(field protected),$(field memory)" = 'true,"anonymous"'; check $? "what it was"
 # A fault for every page it touches.
 test "$(field exits)" -gt 2500; check $? "pinned memory has many exits"

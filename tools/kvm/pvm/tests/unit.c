@@ -219,7 +219,13 @@ static void test_options(void)
 {
 	struct pvm_options opt;
 
-#define PARSE(text)	({ char __w[] = text; parse_words(&opt, __w); })
+	/* Options may point into the words. */
+#define PARSE(text) ({								\
+	static char __w[sizeof(text)];						\
+										\
+	memcpy(__w, text, sizeof(text));					\
+	parse_words(&opt, __w);							\
+})
 	CHECK(PARSE("--kernel i") == 0 && opt.protect && !opt.anon && !opt.stats);
 	CHECK(PARSE("--kernel i --unprotected --anon --stats json") == 0 && !opt.protect &&
 	      opt.anon && opt.stats);
@@ -228,6 +234,26 @@ static void test_options(void)
 	CHECK(PARSE("--kernel i --stats") == PVM_EXIT_USAGE);
 	CHECK(PARSE("--kernel i --protected --unprotected") == PVM_EXIT_USAGE);
 	CHECK(PARSE("--stats json") == PVM_EXIT_USAGE);
+
+	CHECK(PARSE("--kernel i") == 0 && !opt.nr_disks && !opt.nr_nets && !opt.rng && !opt.serial);
+	CHECK(PARSE("--kernel i --disk a --disk b,c,ro --disk d,rw --disk e,x") == 0);
+	CHECK(opt.nr_disks == 4 && !strcmp(opt.disk[1].path, "b,c") && opt.disk[1].read_only);
+	CHECK(!strcmp(opt.disk[2].path, "d") && !opt.disk[2].read_only);
+	CHECK(!strcmp(opt.disk[3].path, "e,x") && !opt.disk[3].read_only);
+	CHECK(PARSE("--kernel i --disk ,ro") == PVM_EXIT_USAGE);
+	CHECK(PARSE("--kernel i --net tap=t0,mac=02:00:00:00:ab:01 --net socket=/s") == 0);
+	CHECK(opt.nr_nets == 2 && !strcmp(opt.net[0].tap, "t0") && opt.net[0].mac[4] == 0xab);
+	CHECK(!strcmp(opt.net[1].socket, "/s") && !*opt.net[1].tap && !opt.net[1].have_mac);
+	CHECK(PARSE("--kernel i --net tap=a,socket=b") == PVM_EXIT_USAGE);
+	CHECK(PARSE("--kernel i --net mac=02:00:00:00:ab:01") == PVM_EXIT_USAGE);
+	CHECK(PARSE("--kernel i --net tap=0123456789abcdef") == PVM_EXIT_USAGE);
+	CHECK(PARSE("--kernel i --net tap=") == PVM_EXIT_USAGE);
+	CHECK(PARSE("--kernel i --net tap=a,mac=02:00:00:00:00") == PVM_EXIT_USAGE);
+	CHECK(PARSE("--kernel i --net tap=a,mac=02:00:00:00:00:000") == PVM_EXIT_USAGE);
+	CHECK(PARSE("--kernel i --net tap=a,mac=03:00:00:00:00:00") == PVM_EXIT_USAGE);
+	CHECK(PARSE("--kernel i --console serial --rng --seed 5 --trace t") == 0 && opt.serial &&
+	      opt.rng && opt.seeded && opt.seed == 5 && !strcmp(opt.trace, "t"));
+	CHECK(PARSE("--kernel i --console vga") == PVM_EXIT_USAGE);
 }
 
 static void test_trace(void)

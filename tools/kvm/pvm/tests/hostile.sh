@@ -1,0 +1,39 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+# Runs on the emulated host: a guest that gives its devices random descriptors. pvm must
+# live to see its end, which is a power-off after a good request.
+
+kernel=${KERNEL:-/boot/hostile}
+failed=0
+
+check() {
+	if [ "$1" -eq 0 ]; then
+		echo "ok   $2"
+	else
+		echo "FAIL $2"
+		failed=1
+	fi
+}
+
+run() {
+	head -c 65536 /dev/zero >/tmp/hostile.disk
+	net=
+	[ -z "$tap" ] || net="--net tap=pvm1"
+	# shellcheck disable=SC2086
+	pvm run --kernel "$kernel" --mem 64M --disk /tmp/hostile.disk --rng $net --timeout 150 "$@" \
+		</dev/null >/tmp/hostile.out 2>/tmp/hostile.err
+	check $? "$*: the guest powers off"
+	grep -a "^hostile: [0-9]* desc" /tmp/hostile.out; check $? "$*: it came to its end"
+	grep -aq "^hostile: the disk works" /tmp/hostile.out; check $? "$*: the disk still works"
+	grep -q "waits for a reset" /tmp/hostile.err; check $? "$*: devices asked for a reset"
+	[ "$(stat -c %s /tmp/hostile.disk)" = 65536 ]; check $? "$*: the disk has its size"
+	[ $failed -eq 0 ] || cat /tmp/hostile.err
+}
+
+tap=
+[ -e /dev/net/tun ] && tunctl -t pvm1 >/dev/null && ifconfig pvm1 up && tap=yes
+if dmesg | grep -q "Protected .*VHE mode initialized"; then
+	run --protected
+fi
+run --unprotected
+exit $failed
