@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <linux/array_size.h>
+
 #include <nvhe/page_transition.h>
 
 static const char *const transition_names[] = {
@@ -20,7 +22,6 @@ static const char *const state_names[] = {
 };
 
 #define NR_STATES	5
-#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 
 static const struct rule {
 	enum pkvm_transition transition;
@@ -106,12 +107,66 @@ static void check_errno(enum pkvm_transition transition, enum pkvm_page_state ho
 	       state_names[host], state_names[guest], ret, want);
 }
 
+/* The same matrix as the self-test at EL2 runs: here on two pages without tables. */
+
+static struct pkvm_page_states pages[2];
+
+static int matrix_apply(enum pkvm_transition t, unsigned int first, unsigned int nr)
+{
+	struct pkvm_page_outcome to[2];
+	int ret = 0;
+
+	for (unsigned int p = first; !ret && p < first + nr; p++)
+		ret = pkvm_transition_check(t, &pages[p], &to[p]);
+	for (unsigned int p = first; !ret && p < first + nr; p++)
+		pages[p] = to[p].states;
+	return ret;
+}
+
+static void matrix_look(unsigned int page, struct pkvm_page_states *states)
+{
+	*states = pages[page];
+}
+
+static void matrix_reset(void)
+{
+	for (unsigned int p = 0; p < 2; p++)
+		pages[p] = (struct pkvm_page_states) { PKVM_PAGE_OWNED, PKVM_NOPAGE };
+}
+
+#define MATRIX_CHECK(ok) do {					\
+	if (!(ok) && failed++ < 20)				\
+		printf("matrix: %s (line %d)\n", #ok, __LINE__);	\
+} while (0)
+
+#include "page_matrix.h"
+
+/* Legal or not: every pair of states, against the second statement of the rules. */
+static void check_against_rules(enum pkvm_transition t, struct pkvm_page_states from)
+{
+	struct pkvm_page_outcome got = {}, want = {};
+	int ret = pkvm_transition_check(t, &from, &got);
+
+	checks += 5;
+	/* SHARED_BORROWED is no state of a guest's: any refusal will do. */
+	if (from.guest == PKVM_PAGE_SHARED_BORROWED ? ret < 0 :
+	    ret == pkvm_page_rule(t, &from, &want) && got.scrub == want.scrub &&
+	    got.keep == want.keep && got.states.host == want.states.host &&
+	    got.states.guest == want.states.guest)
+		return;
+	failed++;
+	printf("%s from %s/%s: returned %d, not as page_rules.h says\n", transition_names[t],
+	       state_names[from.host], state_names[from.guest], ret);
+}
+
 int main(void)
 {
 	for (unsigned int t = 0; t < PKVM_NR_TRANSITIONS; t++) {
 		for (unsigned int host = 0; host < NR_STATES; host++) {
-			for (unsigned int guest = 0; guest < NR_STATES; guest++)
+			for (unsigned int guest = 0; guest < NR_STATES; guest++) {
 				check(t, (struct pkvm_page_states) { host, guest });
+				check_against_rules(t, (struct pkvm_page_states) { host, guest });
+			}
 		}
 		check_errno(t, PKVM_PAGE_OWNED, PKVM_POISON, -EHWPOISON);
 		if (t != PKVM_HOST_DONATE_GUEST)
@@ -124,6 +179,8 @@ int main(void)
 	check_errno(PKVM_GUEST_RELINQUISH, PKVM_PAGE_SHARED_BORROWED, PKVM_PAGE_SHARED_OWNED,
 		    -EPERM);
 	check_errno(PKVM_NR_TRANSITIONS, PKVM_NOPAGE, PKVM_PAGE_OWNED, -EINVAL);
+
+	checks += pkvm_page_matrix(0, PKVM_NR_TRANSITIONS - 1);
 
 	printf("%u checks, %u failed\n", checks, failed);
 	return failed ? 1 : 0;

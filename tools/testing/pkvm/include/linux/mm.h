@@ -7,5 +7,6 @@
 #define PAGE_SHIFT	12
 #define PAGE_SIZE	(1UL << PAGE_SHIFT)
 #define PAGE_ALIGNED(x)	IS_ALIGNED(x, PAGE_SIZE)
+#define PAGE_ALIGN_DOWN(x)	((x) & ~(PAGE_SIZE - 1))
 
 #endif

@@ -1,0 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef __PKVM_TEST_LINUX_SIZES_H
+#define __PKVM_TEST_LINUX_SIZES_H
+#endif

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef __PKVM_TEST_NVHE_MEM_PROTECT_H
+#define __PKVM_TEST_NVHE_MEM_PROTECT_H
+
+#include <el2_env.h>
+
+#endif

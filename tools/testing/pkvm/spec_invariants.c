@@ -1,0 +1,368 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What is true of every state of the abstract machine, by name. See spec.h. */
+#include <stdio.h>
+#include <string.h>
+
+#include "page_rules.h"
+#include "spec.h"
+
+/* How many guest entries point at each frame; those that own it alone first. */
+static unsigned int nr_owned[SPEC_FRAMES], nr_shared[SPEC_FRAMES];
+
+static void count_entries(const struct spec *s)
+{
+	memset(nr_owned, 0, sizeof(nr_owned));
+	memset(nr_shared, 0, sizeof(nr_shared));
+	for (unsigned int g = 0; g < SPEC_GUESTS; g++) {
+		for (unsigned int i = 0; i < SPEC_GFNS; i++) {
+			const struct spec_entry *e = &s->guest[g].entry[i];
+
+			if (e->pfn >= SPEC_FRAMES)
+				continue;
+			nr_owned[e->pfn] += e->state == PKVM_PAGE_OWNED;
+			nr_shared[e->pfn] += e->state == PKVM_PAGE_SHARED_OWNED;
+		}
+	}
+}
+
+/*
+ * The owner of a page is who has it as OWNED or SHARED_OWNED. A page that EL2 keeps is
+ * EL2's. A page may be nobody's: a host that ends a VM without taking its pages back.
+ */
+static bool no_page_with_two_owners(const struct spec *s)
+{
+	for (uint16_t i = 0; i < SPEC_FRAMES; i++) {
+		const struct spec_frame *f = &s->frame[i];
+		unsigned int owners = nr_owned[i] + nr_shared[i];
+
+		owners += f->host == PKVM_PAGE_OWNED || f->host == PKVM_PAGE_SHARED_OWNED;
+		owners += f->hyp == PKVM_PAGE_OWNED || f->bad;
+		if (owners > 1)
+			return false;
+	}
+	return true;
+}
+
+/* The host reaches what is its own, or what the owner shares. */
+static bool host_entry_points_at_what_it_may(const struct spec *s)
+{
+	for (uint16_t i = 0; i < SPEC_FRAMES; i++) {
+		const struct spec_frame *f = &s->frame[i];
+
+		if (f->host != PKVM_NOPAGE &&
+		    (f->bad || f->hyp == PKVM_PAGE_OWNED || nr_owned[i]))
+			return false;
+	}
+	return true;
+}
+
+/* A guest reaches what is its own, and nobody has a state of it that contradicts. */
+static bool guest_entry_points_at_what_it_may(const struct spec *s)
+{
+	for (uint16_t i = 0; i < SPEC_FRAMES; i++) {
+		const struct spec_frame *f = &s->frame[i];
+
+		if (nr_owned[i] &&
+		    (f->host != PKVM_NOPAGE || f->hyp != PKVM_NOPAGE))
+			return false;
+		if (nr_shared[i] &&
+		    (f->host != PKVM_PAGE_SHARED_BORROWED || f->hyp != PKVM_NOPAGE))
+			return false;
+	}
+	return true;
+}
+
+/* A sharer without a borrower, and the other way around. */
+static bool sharing_has_two_sides(const struct spec *s)
+{
+	for (uint16_t i = 0; i < SPEC_FRAMES; i++) {
+		const struct spec_frame *f = &s->frame[i];
+
+		if ((f->host == PKVM_PAGE_SHARED_OWNED) !=
+		    (f->hyp == PKVM_PAGE_SHARED_BORROWED))
+			return false;
+	}
+	return true;
+}
+
+static bool entries_are_well_formed(const struct spec *s)
+{
+	for (unsigned int g = 0; g < SPEC_GUESTS; g++) {
+		for (unsigned int i = 0; i < SPEC_GFNS; i++) {
+			const struct spec_entry *e = &s->guest[g].entry[i];
+
+			if (pkvm_guest_has_page(e->state) ? e->pfn >= SPEC_FRAMES :
+							    e->pfn || e->gmem)
+				return false;
+			if (s->guest[g].life == SPEC_NO_VM && e->state != PKVM_NOPAGE)
+				return false;
+		}
+	}
+	return true;
+}
+
+/* Only a guest that lives can wait, for pages that it can have. */
+static bool record_is_a_live_guests(const struct spec *s)
+{
+	for (unsigned int g = 0; g < SPEC_GUESTS; g++) {
+		for (unsigned int v = 0; v < SPEC_VCPUS; v++) {
+			const struct spec_record *rec = &s->guest[g].record[v];
+
+			if (rec->op == SPEC_REQ_NONE)
+				continue;
+			if (s->guest[g].life != SPEC_VM_LIVES || rec->gfn + rec->nr > SPEC_GFNS ||
+			    (rec->nr == 0) != (rec->op == SPEC_REQ_MAP))
+				return false;
+		}
+	}
+	return true;
+}
+
+/* What a guest wrote to its own memory is in no page that the host, or another guest, reads. */
+static bool secret_is_only_its_guests(const struct spec *s)
+{
+	for (uint16_t i = 0; i < SPEC_FRAMES; i++) {
+		const struct spec_frame *f = &s->frame[i];
+
+		if (f->secret && (f->host != PKVM_NOPAGE || f->hyp != PKVM_NOPAGE))
+			return false;
+	}
+	return true;
+}
+
+/* With an honest host kernel */
+
+/* The rule of the contract. The guest's consent, or no guest at all. */
+static bool shared_attribute_means_the_host_may(const struct spec *s)
+{
+	for (unsigned int g = 0; g < SPEC_GUESTS; g++) {
+		for (unsigned int i = 0; i < SPEC_GFNS; i++) {
+			uint16_t pfn = s->file[g].pfn[i];
+
+			if (!pfn || s->file[g].private[i] || s->frame[pfn - 1].hwpoison)
+				continue;
+			if (s->frame[pfn - 1].host == PKVM_NOPAGE)
+				return false;
+		}
+	}
+	return true;
+}
+
+static bool private_page_is_not_the_hosts_to_touch(const struct spec *s)
+{
+	for (unsigned int g = 0; g < SPEC_GUESTS; g++) {
+		for (unsigned int i = 0; i < SPEC_GFNS; i++) {
+			uint16_t pfn = s->file[g].pfn[i];
+
+			if (pfn && s->file[g].private[i] &&
+			    (s->frame[pfn - 1].mapped || s->frame[pfn - 1].refs))
+				return false;
+		}
+	}
+	return true;
+}
+
+/* A page that a guest has is where it says in its file: nothing that it has is ever freed. */
+static bool guest_page_is_in_its_file(const struct spec *s)
+{
+	for (unsigned int g = 0; g < SPEC_GUESTS; g++) {
+		for (unsigned int i = 0; i < SPEC_GFNS; i++) {
+			const struct spec_entry *e = &s->guest[g].entry[i];
+
+			if (pkvm_guest_has_page(e->state) && s->file[g].pfn[i] != e->pfn + 1)
+				return false;
+		}
+	}
+	return true;
+}
+
+static bool freed_page_is_the_hosts(const struct spec *s)
+{
+	for (uint16_t i = 0; i < SPEC_FRAMES; i++) {
+		const struct spec_frame *f = &s->frame[i];
+
+		if (!f->in_file && !f->bad && f->host != PKVM_PAGE_OWNED)
+			return false;
+	}
+	return true;
+}
+
+/* The page cache knows each page once; a mapping needs the page to be there. */
+static bool counts_are_right(const struct spec *s)
+{
+	unsigned int nr_places[SPEC_FRAMES + 1] = {};
+
+	for (unsigned int g = 0; g < SPEC_GUESTS; g++) {
+		for (unsigned int o = 0; o < SPEC_GFNS; o++)
+			nr_places[s->file[g].pfn[o]]++;
+	}
+	for (uint16_t i = 0; i < SPEC_FRAMES; i++) {
+		const struct spec_frame *f = &s->frame[i];
+		unsigned int places = nr_places[i + 1];
+
+		if (places != !!f->in_file || (f->mapped && !places))
+			return false;
+		if (nr_owned[i] + nr_shared[i] > places)
+			return false;
+	}
+	return true;
+}
+
+static bool poison_has_a_hole_or_bad_memory(const struct spec *s)
+{
+	for (unsigned int g = 0; g < SPEC_GUESTS; g++) {
+		for (unsigned int i = 0; i < SPEC_GFNS; i++) {
+			uint16_t pfn = s->file[g].pfn[i];
+
+			/* The host may have put a page of its own there meanwhile. */
+			if (s->guest[g].entry[i].state == PKVM_POISON && pfn &&
+			    !s->frame[pfn - 1].bad && s->frame[pfn - 1].host != PKVM_PAGE_OWNED)
+				return false;
+		}
+	}
+	return true;
+}
+
+struct invariant {
+	const char *name;
+	bool (*holds)(const struct spec *s);
+};
+
+#define INVARIANT(f)	{ #f, f }
+
+static const struct invariant el2_invariants[] = {
+	INVARIANT(no_page_with_two_owners),
+	INVARIANT(host_entry_points_at_what_it_may),
+	INVARIANT(guest_entry_points_at_what_it_may),
+	INVARIANT(sharing_has_two_sides),
+	INVARIANT(entries_are_well_formed),
+	INVARIANT(record_is_a_live_guests),
+	INVARIANT(secret_is_only_its_guests),
+};
+
+static const struct invariant host_invariants[] = {
+	INVARIANT(shared_attribute_means_the_host_may),
+	INVARIANT(private_page_is_not_the_hosts_to_touch),
+	INVARIANT(guest_page_is_in_its_file),
+	INVARIANT(freed_page_is_the_hosts),
+	INVARIANT(counts_are_right),
+	INVARIANT(poison_has_a_hole_or_bad_memory),
+};
+
+const char *spec_violation(const struct spec *s)
+{
+	count_entries(s);
+	for (unsigned int i = 0; i < ARRAY_SIZE(el2_invariants); i++) {
+		if (!el2_invariants[i].holds(s))
+			return el2_invariants[i].name;
+	}
+	return NULL;
+}
+
+const char *spec_host_violation(const struct spec *s)
+{
+	const char *name = spec_violation(s);
+
+	for (unsigned int i = 0; !name && i < ARRAY_SIZE(host_invariants); i++) {
+		if (!host_invariants[i].holds(s))
+			name = host_invariants[i].name;
+	}
+	return name;
+}
+
+void spec_host_view(const struct spec *s, struct spec *view)
+{
+	*view = *s;
+	for (unsigned int i = 0; i < SPEC_FRAMES; i++) {
+		if (view->frame[i].host == PKVM_NOPAGE)
+			view->frame[i].data = 0;
+		view->frame[i].secret = false;
+	}
+}
+
+/* Other secrets, the same for everybody else. */
+static void change_secrets(struct spec *s)
+{
+	for (unsigned int i = 0; i < SPEC_FRAMES; i++) {
+		if (s->frame[i].secret)
+			s->frame[i].data ^= 0xff;
+	}
+}
+
+static bool declassifies(const struct spec *s, const struct spec_op *op)
+{
+	if (op->kind == SPEC_SYS_GUEST_SHARE || op->kind == SPEC_GUEST_SHARE)
+		return true;
+	return op->kind == SPEC_HOST_COMPLETE &&
+	       s->guest[op->guest].record[op->vcpu].op == SPEC_REQ_SHARE;
+}
+
+bool spec_leaks(const struct spec *s, const struct spec_op *op)
+{
+	struct spec a = *s, b = *s, view_a, view_b;
+	struct spec_result ra = {}, rb = {};
+
+	if (declassifies(s, op))
+		return false;
+	change_secrets(&b);
+	spec_step(&a, op, &ra);
+	spec_step(&b, op, &rb);
+
+	spec_host_view(&a, &view_a);
+	spec_host_view(&b, &view_b);
+	if (memcmp(&view_a, &view_b, sizeof(view_a)) || memcmp(&ra, &rb, sizeof(ra)))
+		return true;
+
+	/* A write to memory that is the guest's alone shows nowhere. */
+	if (op->kind != SPEC_GUEST_WRITE || op->gfn >= SPEC_GFNS ||
+	    s->guest[op->guest].entry[op->gfn].state != PKVM_PAGE_OWNED)
+		return false;
+	spec_host_view(s, &view_b);
+	return memcmp(&view_a, &view_b, sizeof(view_a));
+}
+
+static void print_guest(const struct spec *s, unsigned int g)
+{
+	static const char *const lives[] = { "none", "lives", "dies" };
+	const struct spec_guest *guest = &s->guest[g];
+
+	printf("  guest %u %s:", g, lives[guest->life]);
+	for (unsigned int i = 0; i < SPEC_GFNS; i++) {
+		const struct spec_entry *e = &guest->entry[i];
+
+		if (e->state != PKVM_NOPAGE)
+			printf(" %u:%s(%u%s)", i, spec_state_names[e->state], e->pfn,
+			       e->gmem ? "" : ", pinned");
+	}
+	for (unsigned int v = 0; v < SPEC_VCPUS; v++) {
+		if (guest->record[v].op)
+			printf(" vcpu %u waits {%u, %u, %u}", v, guest->record[v].op,
+			       guest->record[v].gfn, guest->record[v].nr);
+	}
+	printf("\n  file %u %s:", g, s->file[g].open ? "open" : "closed");
+	for (unsigned int i = 0; s->file[g].open && i < SPEC_GFNS; i++)
+		printf(" %u:%s%s(%d)", i, s->file[g].private[i] ? "private" : "shared",
+		       s->file[g].given_up[i] ? ", given up" : "", s->file[g].pfn[i] - 1);
+	printf("\n");
+}
+
+void spec_print(const struct spec *s)
+{
+	for (unsigned int g = 0; g < SPEC_GUESTS; g++)
+		print_guest(s, g);
+	for (unsigned int i = 0; i < SPEC_FRAMES; i++) {
+		const struct spec_frame *f = &s->frame[i];
+
+		printf("  frame %u: host %s, hyp %s, data %02x%s%s%s, refs %u\n", i,
+		       spec_state_names[f->host], spec_state_names[f->hyp], f->data,
+		       f->secret ? " secret" : "", f->bad ? " bad" : "",
+		       f->mapped ? " mapped" : "", f->refs);
+	}
+}
+
+void spec_print_op(const struct spec_op *op)
+{
+	printf("%s guest=%u vcpu=%u flags=%#x pfn=%u gfn=%u nr=%u val=%u\n",
+	       spec_kind_names[op->kind], op->guest, op->vcpu, op->flags, op->pfn, op->gfn,
+	       op->nr, op->val);
+}
