@@ -48,6 +48,8 @@ void *gmem_map(int fd, u64 size);
  */
 int gmem_host_read64(const void *addr, u64 *val);
 int gmem_host_write64(void *addr, u64 val);
+/* Any other access, by @fn: 0, or the signal it ended in. @fn must hold nothing. */
+int gmem_try(void (*fn)(void *addr), void *addr);
 /* The si_code of the signal that this thread's last access ended in. */
 int gmem_signal_code(void);
 /* For places where the access has to work. */

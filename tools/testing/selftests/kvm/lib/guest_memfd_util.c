@@ -228,6 +228,20 @@ int gmem_host_write64(void *addr, u64 val)
 	return sig;
 }
 
+int gmem_try(void (*fn)(void *addr), void *addr)
+{
+	int sig;
+
+	access_init();
+	sig = sigsetjmp(access_jmp, 1);
+	if (!sig) {
+		WRITE_ONCE(access_armed, 1);
+		fn(addr);
+	}
+	WRITE_ONCE(access_armed, 0);
+	return sig;
+}
+
 int gmem_signal_code(void)
 {
 	return access_code;

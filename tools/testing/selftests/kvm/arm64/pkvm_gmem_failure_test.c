@@ -1,0 +1,1106 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Protected VMs on guest_memfd, out of memory: everything that a VMM asks for is done
+ * again and again, with the first allocation on its way failing, then the second, and so
+ * on, until it comes to its end without one that fails.
+ *
+ * Each time the call gets ENOMEM or works all the same; if it failed, nothing has changed,
+ * and trying again works.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+#include "kselftest_harness.h"
+#include "pkvm_guest.h"
+
+#define MEM_GPA		0x80000000ULL
+/* One last-level table for each of these, so that a fault has to pay for one. */
+#define AREA		512
+#define NR_AREAS	256
+#define NR_PAGES	(AREA * NR_AREAS)
+/* More allocations than this nothing here needs. */
+#define LIMIT		(NR_AREAS - 1)
+
+#define STAMP		0x57a3900000000000ULL
+
+static size_t page;
+
+#define GPA(n)		(MEM_GPA + (n) * page)
+#define OFF(n)		((u64)(n) * page)
+
+/* ---- Failures ---- */
+
+#define KNOBS		"/sys/kernel/debug/"
+
+/* By default neither GFP_KERNEL nor single pages nor user memory fail. */
+static struct {
+	const char *path, *value;
+	char before[16];
+} knobs[] = {
+	{ KNOBS "failslab/ignore-gfp-wait", "N" },
+	{ KNOBS "failslab/cache-filter", "N" },
+	{ KNOBS "failslab/verbose", "0" },
+	{ KNOBS "fail_page_alloc/ignore-gfp-wait", "N" },
+	{ KNOBS "fail_page_alloc/ignore-gfp-highmem", "N" },
+	{ KNOBS "fail_page_alloc/min-order", "0" },
+	{ KNOBS "fail_page_alloc/verbose", "0" },
+};
+
+static int knob(const char *path, const char *value, char *before, size_t size)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC), ret = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (before) {
+		memset(before, 0, size);
+		ret = read(fd, before, size - 1) < 0 ? -errno : 0;
+	}
+	if (!ret && write(fd, value, strlen(value)) < 0)
+		ret = -errno;
+	close(fd);
+	return ret;
+}
+
+static int knobs_set(void)
+{
+	size_t i;
+	int ret;
+
+	for (i = 0; i < ARRAY_SIZE(knobs); i++) {
+		ret = knob(knobs[i].path, knobs[i].value, knobs[i].before,
+			   sizeof(knobs[i].before));
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+static void knobs_restore(void)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(knobs); i++) {
+		if (knobs[i].before[0])
+			knob(knobs[i].path, knobs[i].before, NULL, 0);
+	}
+}
+
+static int nth_fd = -1;
+
+/* The n-th allocation of this thread from here on fails; 0: none. */
+static void fail_nth(unsigned int n)
+{
+	char buf[16];
+	int len = snprintf(buf, sizeof(buf), "%u", n);
+
+	TEST_ASSERT(pwrite(nth_fd, buf, len, 0) == len, "fail-nth: errno %d", errno);
+}
+
+/* No more failures. Was there one? */
+static bool fail_end(void)
+{
+	char buf[16] = "";
+
+	TEST_ASSERT(pread(nth_fd, buf, sizeof(buf) - 1, 0) > 0, "fail-nth: errno %d", errno);
+	fail_nth(0);
+	return !atoi(buf);
+}
+
+/* ---- A guest, and what is done with it ---- */
+
+struct world {
+	struct pkvm_vm vm;
+	struct pkvm_vcpu *vcpu;
+	int fd;
+	char *mem;
+	int kmsg;
+	int pipe[2];
+	/* What is at hand: which page, and how many. */
+	u64 n, nr;
+	u64 attr;
+	u32 slot;
+	int file;
+	unsigned int allocations, refused;
+};
+
+FIXTURE(failure) {
+	struct world w;
+};
+
+FIXTURE_SETUP(failure)
+{
+	self->w.kmsg = gmem_kmsg_open();
+	nth_fd = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, nth_fd);
+	ASSERT_EQ(0, pipe(self->w.pipe));
+
+	pkvm_vm_create(&self->w.vm, 1, PKVM_VM_PROTECTED);
+	self->w.vcpu = self->w.vm.vcpu;
+	self->w.fd = gmem_create(self->w.vm.fd, OFF(NR_PAGES),
+			       GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED);
+	ASSERT_LE(0, self->w.fd);
+	self->w.mem = gmem_map(self->w.fd, OFF(NR_PAGES));
+	ASSERT_EQ(0, pkvm_slot_gmem(&self->w.vm, 0, MEM_GPA, OFF(NR_PAGES), self->w.fd, 0));
+}
+
+FIXTURE_TEARDOWN(failure)
+{
+	pkvm_vm_destroy(&self->w.vm);
+	munmap(self->w.mem, OFF(NR_PAGES));
+	close(self->w.fd);
+	EXPECT_EQ(0, gmem_kmsg_bad(self->w.kmsg));
+	close(self->w.kmsg);
+}
+
+struct act {
+	const char *name;
+	/* Not part of what fails: make something that it can be done to. */
+	void (*prepare)(struct __test_metadata *_metadata, struct world *w);
+	int (*act)(struct world *w);
+	/* After a failure; NULL: do the same again. */
+	int (*again)(struct world *w);
+	/* Nothing has changed, everything has. */
+	void (*before)(struct __test_metadata *_metadata, struct world *w);
+	void (*after)(struct __test_metadata *_metadata, struct world *w);
+	/* Failure is not allowed: memory is what it gives back. */
+	bool must_work;
+};
+
+/* The attempt whose n-th allocation fails; false if there are not so many. */
+static bool attempt(struct __test_metadata *_metadata, struct world *w, const struct act *a,
+		    unsigned int n)
+{
+	bool hit;
+	int ret;
+
+	if (a->prepare)
+		a->prepare(_metadata, w);
+	fail_nth(n);
+	ret = a->act(w);
+	hit = fail_end();
+	w->allocations += hit;
+	if (ret && hit && !a->must_work) {
+		w->refused++;
+		EXPECT_EQ(-ENOMEM, ret)
+			TH_LOG("%s, allocation %u", a->name, n);
+		if (a->before)
+			a->before(_metadata, w);
+		ret = (a->again ?: a->act)(w);
+	}
+	EXPECT_EQ(0, ret)
+		TH_LOG("%s, allocation %u: %s", a->name, n, hit ? "failed" : "there is none");
+	if (!ret && a->after)
+		a->after(_metadata, w);
+	return hit;
+}
+
+static void every_allocation(struct __test_metadata *_metadata, struct world *w,
+			     const struct act *a)
+{
+	unsigned int n;
+
+	for (n = 1; n <= LIMIT; n++) {
+		if (!attempt(_metadata, w, a, n))
+			break;
+	}
+	EXPECT_GE(LIMIT, n)
+		TH_LOG("%s: there is no end", a->name);
+}
+
+static void report(struct __test_metadata *_metadata, struct world *w, const char *name)
+{
+	TH_LOG("%s: %u allocations failed, and %u calls for that", name, w->allocations,
+	       w->refused);
+	w->allocations = w->refused = 0;
+}
+
+static int resume(struct world *w)
+{
+	return pkvm_vcpu_resume(w->vcpu);
+}
+
+/* The attributes of the whole file, as a sum that says which run is where. */
+static u64 attributes(struct world *w)
+{
+	struct kvm_memory_attributes2 attr;
+	u64 off = 0, sum = 0;
+
+	while (off < OFF(NR_PAGES)) {
+		TEST_ASSERT(!gmem_get_attr(w->fd, off, OFF(NR_PAGES) - off, &attr), "GET");
+		sum = sum * 31 + attr.size * 7 + (attr.attributes ? 3 : 5);
+		off += attr.size;
+		/* Where pages are does not count. */
+		while (off < OFF(NR_PAGES)) {
+			u64 was = attr.attributes;
+
+			TEST_ASSERT(!gmem_get_attr(w->fd, off, OFF(NR_PAGES) - off, &attr), "GET");
+			if (attr.attributes != was)
+				break;
+			sum += attr.size * 7;
+			off += attr.size;
+		}
+	}
+	return sum;
+}
+
+static void make_private(struct __test_metadata *_metadata, struct world *w)
+{
+	ASSERT_EQ(0, gmem_set_attr(w->fd, 0, OFF(NR_PAGES), GMEM_PRIVATE));
+}
+
+/* ---- The guest's accesses and calls ---- */
+
+/* A page in an area of its own, between others that are there and not there. */
+static void prepare_touch(struct __test_metadata *_metadata, struct world *w)
+{
+	w->n += AREA;
+	ASSERT_EQ(0, gmem_set_attr(w->fd, OFF(w->n), OFF(64), GMEM_SHARED));
+	gmem_host_set64(w->mem + OFF(w->n + 2), STAMP + w->n);
+	gmem_host_set64(w->mem + OFF(w->n + 4), STAMP + w->n);
+	ASSERT_EQ(0, gmem_set_attr(w->fd, OFF(w->n), OFF(64), GMEM_PRIVATE));
+}
+
+static int act_touch(struct world *w)
+{
+	u64 val;
+
+	return __guest_read64(w->vcpu, GPA(w->n + 3), &val);
+}
+
+static void before_touch(struct __test_metadata *_metadata, struct world *w)
+{
+	EXPECT_EQ(GMEM_PRIVATE, gmem_attr_of(w->fd, OFF(w->n + 3)));
+}
+
+static void after_touch(struct __test_metadata *_metadata, struct world *w)
+{
+	EXPECT_EQ(0, w->vcpu->res[0]);
+	EXPECT_EQ(STAMP + w->n, guest_read64(w->vcpu, GPA(w->n + 2)));
+	EXPECT_EQ(STAMP + w->n, guest_read64(w->vcpu, GPA(w->n + 4)));
+	EXPECT_EQ(0, guest_check(w->vcpu, GPA(w->n + 5), 59, 0, 0, page));
+	guest_write64(w->vcpu, GPA(w->n + 3), STAMP);
+	EXPECT_EQ(STAMP, guest_read64(w->vcpu, GPA(w->n + 3)));
+	EXPECT_EQ(0, gmem_punch(w->fd, OFF(w->n), OFF(AREA)));
+}
+
+TEST_F_TIMEOUT(failure, first_touch, 120)
+{
+	const struct act touch = {
+		"the guest's first touch", prepare_touch, act_touch, resume, before_touch,
+		after_touch,
+	};
+
+	make_private(_metadata, &self->w);
+	guest_write64(self->w.vcpu, GPA(0), STAMP);
+	every_allocation(_metadata, &self->w, &touch);
+	EXPECT_LT(0, self->w.refused);
+	EXPECT_EQ(STAMP, guest_read64(self->w.vcpu, GPA(0)));
+	report(_metadata, &self->w, touch.name);
+}
+
+static int call(struct world *w, u64 func)
+{
+	int ret = __guest_hvc(w->vcpu, func, GPA(w->n), w->nr, 0);
+
+	return ret ?: w->vcpu->res[0] || w->vcpu->res[1] != w->nr ? -EPROTO : 0;
+}
+
+static int call_again(struct world *w)
+{
+	int ret = pkvm_vcpu_resume(w->vcpu);
+
+	return ret ?: w->vcpu->res[0] || w->vcpu->res[1] != w->nr ? -EPROTO : 0;
+}
+
+static int act_share(struct world *w)
+{
+	return call(w, PKVM_HVC_SHARE);
+}
+
+static int act_unshare(struct world *w)
+{
+	return call(w, PKVM_HVC_UNSHARE);
+}
+
+static int act_relinquish(struct world *w)
+{
+	return call(w, PKVM_HVC_RELINQUISH);
+}
+
+/* With a gap before it: each change of an attribute makes new runs. */
+static void prepare_owned(struct __test_metadata *_metadata, struct world *w)
+{
+	w->n += 22;
+	guest_fill(w->vcpu, GPA(w->n), w->nr, STAMP + w->n, 1, page);
+}
+
+static void expect_owned(struct __test_metadata *_metadata, struct world *w)
+{
+	u64 val, i;
+
+	for (i = 0; i < w->nr; i++) {
+		EXPECT_EQ(GMEM_PRIVATE, gmem_attr_of(w->fd, OFF(w->n + i)));
+		EXPECT_EQ(SIGBUS, gmem_host_read64(w->mem + OFF(w->n + i), &val));
+		EXPECT_EQ(-EPERM, gmem_set_attr(w->fd, OFF(w->n + i), page, GMEM_SHARED));
+	}
+}
+
+static void expect_shared(struct __test_metadata *_metadata, struct world *w)
+{
+	u64 i;
+
+	for (i = 0; i < w->nr; i++) {
+		EXPECT_EQ(GMEM_SHARED, gmem_attr_of(w->fd, OFF(w->n + i)));
+		EXPECT_EQ(STAMP + w->n + i, gmem_host_get64(w->mem + OFF(w->n + i)));
+	}
+}
+
+static void after_share(struct __test_metadata *_metadata, struct world *w)
+{
+	expect_shared(_metadata, w);
+	EXPECT_EQ(0, guest_check(w->vcpu, GPA(w->n), w->nr, STAMP + w->n, 1, page));
+}
+
+static void prepare_shared(struct __test_metadata *_metadata, struct world *w)
+{
+	prepare_owned(_metadata, w);
+	ASSERT_EQ(0, act_share(w));
+	/* Mapped, too. */
+	expect_shared(_metadata, w);
+}
+
+static void after_unshare(struct __test_metadata *_metadata, struct world *w)
+{
+	expect_owned(_metadata, w);
+	EXPECT_EQ(0, guest_check(w->vcpu, GPA(w->n), w->nr, STAMP + w->n, 1, page));
+}
+
+static void after_relinquish(struct __test_metadata *_metadata, struct world *w)
+{
+	u64 i, val;
+
+	for (i = 0; i < w->nr; i++) {
+		EXPECT_EQ(GMEM_PRIVATE, gmem_attr_of(w->fd, OFF(w->n + i)));
+		EXPECT_FALSE(gmem_populated(w->fd, OFF(w->n + i)));
+		EXPECT_EQ(SIGBUS, gmem_host_read64(w->mem + OFF(w->n + i), &val));
+	}
+	EXPECT_EQ(0, guest_check(w->vcpu, GPA(w->n), w->nr, 0, 0, page));
+}
+
+/* With one page and with many, each so often that the tree grows. */
+static void calls(struct __test_metadata *_metadata, struct world *w, const struct act *a)
+{
+	int i;
+
+	make_private(_metadata, w);
+	for (i = 0; i < 24; i++) {
+		w->nr = i % 4 == 3 ? 20 : 1;
+		every_allocation(_metadata, w, a);
+	}
+	EXPECT_LT(0, w->allocations);
+	report(_metadata, w, a->name);
+}
+
+TEST_F_TIMEOUT(failure, share, 120)
+{
+	const struct act share = {
+		"SHARE", prepare_owned, act_share, call_again, expect_owned, after_share,
+	};
+
+	calls(_metadata, &self->w, &share);
+}
+
+TEST_F_TIMEOUT(failure, unshare, 120)
+{
+	const struct act unshare = {
+		"UNSHARE", prepare_shared, act_unshare, call_again, expect_shared, after_unshare,
+	};
+
+	calls(_metadata, &self->w, &unshare);
+}
+
+TEST_F_TIMEOUT(failure, relinquish, 120)
+{
+	const struct act relinquish = {
+		"RELINQUISH", prepare_owned, act_relinquish, call_again, expect_owned,
+		after_relinquish,
+	};
+
+	calls(_metadata, &self->w, &relinquish);
+}
+
+static void prepare_untouched(struct __test_metadata *_metadata, struct world *w)
+{
+	w->n += AREA;
+}
+
+static void before_share_of_untouched(struct __test_metadata *_metadata, struct world *w)
+{
+	u64 val;
+
+	EXPECT_EQ(GMEM_PRIVATE, gmem_attr_of(w->fd, OFF(w->n)));
+	EXPECT_EQ(SIGBUS, gmem_host_read64(w->mem + OFF(w->n), &val));
+}
+
+static void after_share_of_untouched(struct __test_metadata *_metadata, struct world *w)
+{
+	EXPECT_EQ(GMEM_SHARED, gmem_attr_of(w->fd, OFF(w->n)));
+	EXPECT_EQ(0, gmem_host_get64(w->mem + OFF(w->n)));
+	guest_write64(w->vcpu, GPA(w->n), STAMP);
+	EXPECT_EQ(STAMP, gmem_host_get64(w->mem + OFF(w->n)));
+	EXPECT_EQ(0, gmem_punch(w->fd, OFF(w->n), OFF(AREA)));
+}
+
+TEST_F_TIMEOUT(failure, share_of_a_page_that_is_not_mapped, 120)
+{
+	const struct act share = {
+		"SHARE of a page that is not mapped", prepare_untouched, act_share, call_again,
+		before_share_of_untouched, after_share_of_untouched,
+	};
+
+	make_private(_metadata, &self->w);
+	self->w.nr = 1;
+	every_allocation(_metadata, &self->w, &share);
+	EXPECT_LT(0, self->w.refused);
+	report(_metadata, &self->w, share.name);
+}
+
+/* ---- The VMM's calls ---- */
+
+static u64 sum_before;
+
+static void prepare_set(struct __test_metadata *_metadata, struct world *w)
+{
+	w->attr ^= GMEM_PRIVATE;
+	if (w->attr) {
+		w->n += 3 * w->nr;
+		gmem_host_set64(w->mem + OFF(w->n), STAMP + w->n);
+	}
+	sum_before = attributes(w);
+}
+
+static int act_set(struct world *w)
+{
+	u64 err = GMEM_NO_OFFSET;
+	int ret = gmem_set_attr_err(w->fd, OFF(w->n), OFF(w->nr), w->attr, &err);
+
+	return ret == -ENOMEM && err != OFF(w->n) ? -EPROTO : ret;
+}
+
+static void before_set(struct __test_metadata *_metadata, struct world *w)
+{
+	u64 val = 0;
+
+	EXPECT_EQ(sum_before, attributes(w));
+	EXPECT_EQ(w->attr ? 0 : SIGBUS, gmem_host_read64(w->mem + OFF(w->n), &val));
+	EXPECT_EQ(w->attr ? STAMP + w->n : 0, val);
+}
+
+static void after_set(struct __test_metadata *_metadata, struct world *w)
+{
+	struct kvm_memory_attributes2 attr;
+	u64 val = 0;
+
+	EXPECT_EQ(0, gmem_get_attr(w->fd, OFF(w->n), page, &attr));
+	EXPECT_EQ(w->attr, attr.attributes);
+	EXPECT_EQ(w->attr ? SIGBUS : 0, gmem_host_read64(w->mem + OFF(w->n), &val));
+	EXPECT_EQ(w->attr ? 0 : w->nr == 1 ? STAMP + w->n : val, val);
+}
+
+/* A page of each three goes to private, then back: splits, and merges. */
+TEST_F_TIMEOUT(failure, set_attributes, 120)
+{
+	const struct act set = {
+		"SET_MEMORY_ATTRIBUTES2", prepare_set, act_set, NULL, before_set, after_set,
+	};
+	int i;
+
+	self->w.nr = 1;
+	for (i = 0; i < 60; i++)
+		every_allocation(_metadata, &self->w, &set);
+	EXPECT_LT(0, self->w.refused);
+	report(_metadata, &self->w, set.name);
+}
+
+static void prepare_merge(struct __test_metadata *_metadata, struct world *w)
+{
+	u64 i;
+
+	/* A board of 200 fields; the call takes 60 of them from its middle. */
+	for (i = 0; i < 200; i += 2)
+		ASSERT_EQ(0, gmem_set_attr(w->fd, OFF(w->n + i), page, GMEM_PRIVATE));
+	for (i = 1; i < 200; i += 2)
+		gmem_host_set64(w->mem + OFF(w->n + i), STAMP + i);
+	w->n += 71;
+	sum_before = attributes(w);
+}
+
+static void before_merge(struct __test_metadata *_metadata, struct world *w)
+{
+	EXPECT_EQ(sum_before, attributes(w));
+	EXPECT_EQ(STAMP + 71, gmem_host_get64(w->mem + OFF(w->n)));
+}
+
+static void after_merge(struct __test_metadata *_metadata, struct world *w)
+{
+	struct kvm_memory_attributes2 attr;
+	u64 i;
+
+	for (i = 0; i < w->nr; i++)
+		EXPECT_EQ(w->attr, gmem_attr_of(w->fd, OFF(w->n + i)));
+	w->n -= 71;
+	for (i = 1; i < 200; i++)
+		EXPECT_EQ(0, gmem_get_attr(w->fd, OFF(w->n + i), page, &attr));
+	EXPECT_EQ(0, gmem_set_attr(w->fd, OFF(w->n), OFF(200), GMEM_SHARED));
+	for (i = 1; i < 200; i += 2)
+		EXPECT_EQ(STAMP + i, gmem_host_get64(w->mem + OFF(w->n + i)));
+}
+
+TEST_F_TIMEOUT(failure, set_attributes_of_many_runs, 120)
+{
+	const struct act merge = {
+		"SET over many runs", prepare_merge, act_set, NULL, before_merge, after_merge,
+	};
+
+	self->w.nr = 60;
+	self->w.attr = GMEM_SHARED;
+	every_allocation(_metadata, &self->w, &merge);
+	self->w.attr = GMEM_PRIVATE;
+	every_allocation(_metadata, &self->w, &merge);
+	report(_metadata, &self->w, merge.name);
+}
+
+static int act_get(struct world *w)
+{
+	struct kvm_memory_attributes2 attr;
+
+	return gmem_get_attr(w->fd, 0, OFF(NR_PAGES), &attr);
+}
+
+/* Reading needs no memory. */
+TEST_F(failure, get_attributes)
+{
+	const struct act get = { "GET_MEMORY_ATTRIBUTES2", .act = act_get, .must_work = true };
+
+	every_allocation(_metadata, &self->w, &get);
+	report(_metadata, &self->w, get.name);
+}
+
+static void prepare_hole(struct __test_metadata *_metadata, struct world *w)
+{
+	w->n += AREA;
+	EXPECT_FALSE(gmem_populated(w->fd, OFF(w->n)));
+}
+
+static int act_host_touch(struct world *w)
+{
+	u64 val;
+
+	/* The kernel goes on trying: userspace has nowhere to be told. */
+	return gmem_host_read64(w->mem + OFF(w->n), &val) ?: val ? -EPROTO : 0;
+}
+
+static void after_host_touch(struct __test_metadata *_metadata, struct world *w)
+{
+	EXPECT_TRUE(gmem_populated(w->fd, OFF(w->n)));
+	gmem_host_set64(w->mem + OFF(w->n), STAMP);
+	EXPECT_EQ(STAMP, gmem_host_get64(w->mem + OFF(w->n)));
+}
+
+TEST_F(failure, host_fault)
+{
+	const struct act touch = {
+		"a host's access", prepare_hole, act_host_touch, .after = after_host_touch,
+		.must_work = true,
+	};
+
+	every_allocation(_metadata, &self->w, &touch);
+	EXPECT_LT(0, self->w.allocations);
+	report(_metadata, &self->w, touch.name);
+}
+
+/* In the kernel the same access is EFAULT. */
+static int act_kernel_touch(struct world *w)
+{
+	int ret = write(w->pipe[1], w->mem + OFF(w->n), 8);
+
+	return ret == 8 ? 0 : errno == EFAULT ? -ENOMEM : -errno;
+}
+
+static void after_kernel_touch(struct __test_metadata *_metadata, struct world *w)
+{
+	u64 val = 1;
+
+	EXPECT_EQ(8, read(w->pipe[0], &val, 8));
+	EXPECT_EQ(0, val);
+	after_host_touch(_metadata, w);
+}
+
+TEST_F(failure, host_fault_in_a_system_call)
+{
+	const struct act touch = {
+		"a system call's access", prepare_hole, act_kernel_touch,
+		.after = after_kernel_touch,
+	};
+
+	every_allocation(_metadata, &self->w, &touch);
+	EXPECT_LT(0, self->w.allocations);
+	report(_metadata, &self->w, touch.name);
+}
+
+static int act_fallocate(struct world *w)
+{
+	return fallocate(w->fd, FALLOC_FL_KEEP_SIZE, OFF(w->n), OFF(8)) ? -errno : 0;
+}
+
+static void after_fallocate(struct __test_metadata *_metadata, struct world *w)
+{
+	u64 i;
+
+	for (i = 0; i < 8; i++) {
+		EXPECT_TRUE(gmem_populated(w->fd, OFF(w->n + i)));
+		EXPECT_EQ(0, gmem_host_get64(w->mem + OFF(w->n + i)));
+	}
+}
+
+TEST_F(failure, fallocate)
+{
+	const struct act allocate = {
+		"fallocate", prepare_hole, act_fallocate, .after = after_fallocate,
+	};
+
+	every_allocation(_metadata, &self->w, &allocate);
+	EXPECT_LT(0, self->w.refused);
+	report(_metadata, &self->w, allocate.name);
+}
+
+static int act_punch(struct world *w)
+{
+	return gmem_punch(w->fd, OFF(w->n), OFF(w->nr));
+}
+
+static void prepare_to_punch(struct __test_metadata *_metadata, struct world *w)
+{
+	w->n += 22;
+	guest_fill(w->vcpu, GPA(w->n), w->nr + 1, STAMP + w->n, 1, page);
+	ASSERT_EQ(0, guest_share(w->vcpu, GPA(w->n + 1), 1, NULL));
+	EXPECT_EQ(STAMP + w->n + 1, gmem_host_get64(w->mem + OFF(w->n + 1)));
+}
+
+static void after_punch(struct __test_metadata *_metadata, struct world *w)
+{
+	u64 i;
+
+	for (i = 0; i < w->nr; i++) {
+		EXPECT_FALSE(gmem_populated(w->fd, OFF(w->n + i)));
+		EXPECT_EQ(i == 1 ? GMEM_SHARED : GMEM_PRIVATE,
+			  gmem_attr_of(w->fd, OFF(w->n + i)));
+		EXPECT_EQ(PKVM_INVALID_PARAMETER, guest_share(w->vcpu, GPA(w->n + i), 1, NULL));
+	}
+	EXPECT_EQ(0, gmem_host_get64(w->mem + OFF(w->n + 1)));
+	EXPECT_EQ(STAMP + w->n + w->nr, guest_read64(w->vcpu, GPA(w->n + w->nr)));
+}
+
+/* Always succeeds. */
+TEST_F_TIMEOUT(failure, punch_hole, 120)
+{
+	const struct act punch = {
+		"PUNCH_HOLE", prepare_to_punch, act_punch, .after = after_punch,
+		.must_work = true,
+	};
+	int i;
+
+	make_private(_metadata, &self->w);
+	for (i = 0; i < 24; i++) {
+		self->w.nr = i % 4 == 3 ? 20 : 2;
+		every_allocation(_metadata, &self->w, &punch);
+	}
+	report(_metadata, &self->w, punch.name);
+}
+
+/* ---- Files and slots ---- */
+
+static int act_create(struct world *w)
+{
+	w->file = gmem_create(w->vm.fd, OFF(16), GUEST_MEMFD_FLAG_MMAP);
+	return w->file < 0 ? w->file : 0;
+}
+
+static void after_create(struct __test_metadata *_metadata, struct world *w)
+{
+	EXPECT_EQ(GMEM_PRIVATE, gmem_attr_of(w->file, 0));
+	EXPECT_EQ(0, gmem_set_attr(w->file, OFF(3), page, GMEM_SHARED));
+	EXPECT_EQ(0, close(w->file));
+}
+
+TEST_F(failure, create_guest_memfd)
+{
+	const struct act create = {
+		"CREATE_GUEST_MEMFD", .act = act_create, .after = after_create,
+	};
+
+	every_allocation(_metadata, &self->w, &create);
+	EXPECT_LT(0, self->w.refused);
+	report(_metadata, &self->w, create.name);
+}
+
+#define SLOT_GPA	0x200000000ULL
+
+static int act_add_slot(struct world *w)
+{
+	return pkvm_slot_gmem(&w->vm, 1, SLOT_GPA, OFF(13), w->file, OFF(2));
+}
+
+static int act_delete_slot(struct world *w)
+{
+	return gmem_set_slot(w->vm.fd, 1, SLOT_GPA, 0, NULL, w->file, OFF(2));
+}
+
+static void prepare_slot(struct __test_metadata *_metadata, struct world *w)
+{
+	ASSERT_EQ(0, act_add_slot(w));
+}
+
+/* It is there: the file's offsets are taken. */
+static void expect_slot(struct __test_metadata *_metadata, struct world *w)
+{
+	EXPECT_EQ(-EEXIST, pkvm_slot_gmem(&w->vm, 2, SLOT_GPA + OFF(64), page, w->file, OFF(14)));
+	EXPECT_EQ(-EEXIST, pkvm_slot_gmem(&w->vm, 2, SLOT_GPA + OFF(64), page, w->file, OFF(2)));
+}
+
+static void expect_no_slot(struct __test_metadata *_metadata, struct world *w)
+{
+	EXPECT_EQ(0, pkvm_slot_gmem(&w->vm, 2, SLOT_GPA, OFF(16), w->file, 0));
+	EXPECT_EQ(0, gmem_set_slot(w->vm.fd, 2, SLOT_GPA, 0, NULL, w->file, 0));
+}
+
+static void after_add_slot(struct __test_metadata *_metadata, struct world *w)
+{
+	expect_slot(_metadata, w);
+	EXPECT_EQ(0, act_delete_slot(w));
+}
+
+TEST_F(failure, memslots)
+{
+	const struct act add = {
+		"making a slot", .act = act_add_slot, .before = expect_no_slot,
+		.after = after_add_slot,
+	};
+	const struct act delete = {
+		"deleting a slot", .prepare = prepare_slot, .act = act_delete_slot,
+		.before = expect_slot, .after = expect_no_slot,
+	};
+
+	ASSERT_EQ(0, act_create(&self->w));
+	every_allocation(_metadata, &self->w, &add);
+	EXPECT_LT(0, self->w.refused);
+	report(_metadata, &self->w, add.name);
+	every_allocation(_metadata, &self->w, &delete);
+	report(_metadata, &self->w, delete.name);
+	close(self->w.file);
+}
+
+/* ---- Whole lives ---- */
+
+struct whole {
+	int vm, vcpu, code_fd, fd;
+	char *code, *mem;
+	struct pkvm_vm proxy;		/* for the helpers */
+};
+
+static int result(long ret)
+{
+	return ret < 0 ? -errno : 0;
+}
+
+static int step_vm(struct whole *l)
+{
+	l->vm = pkvm_vm_open(PKVM_VM_PROTECTED);
+	l->proxy.fd = l->vm;
+	return l->vm < 0 ? l->vm : 0;
+}
+
+static int step_code(struct whole *l)
+{
+	l->code_fd = gmem_create(l->vm, page, GUEST_MEMFD_FLAG_MMAP |
+				 GUEST_MEMFD_FLAG_INIT_SHARED);
+	return l->code_fd < 0 ? l->code_fd : 0;
+}
+
+static int step_load(struct whole *l)
+{
+	l->code = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, l->code_fd, 0);
+	if (l->code == MAP_FAILED) {
+		l->code = NULL;
+		return -errno;
+	}
+	memcpy(l->code, pkvm_payload_start, pkvm_payload_end - pkvm_payload_start);
+	__builtin___clear_cache(l->code, l->code + page);
+	return 0;
+}
+
+static int step_code_private(struct whole *l)
+{
+	return gmem_set_attr(l->code_fd, 0, page, GMEM_PRIVATE);
+}
+
+static int step_code_slot(struct whole *l)
+{
+	return gmem_set_slot(l->vm, PKVM_CODE_SLOT, PKVM_CODE_GPA, page, NULL, l->code_fd, 0);
+}
+
+static int step_file(struct whole *l)
+{
+	l->fd = gmem_create(l->vm, OFF(64), GUEST_MEMFD_FLAG_MMAP);
+	return l->fd < 0 ? l->fd : 0;
+}
+
+static int step_map(struct whole *l)
+{
+	l->mem = mmap(NULL, OFF(64), PROT_READ | PROT_WRITE, MAP_SHARED, l->fd, 0);
+	if (l->mem != MAP_FAILED)
+		return 0;
+	l->mem = NULL;
+	return -errno;
+}
+
+static int step_slot(struct whole *l)
+{
+	return gmem_set_slot(l->vm, 0, MEM_GPA, OFF(64), NULL, l->fd, 0);
+}
+
+static int step_vcpu(struct whole *l)
+{
+	l->vcpu = ioctl(l->vm, KVM_CREATE_VCPU, 0UL);
+	return result(l->vcpu);
+}
+
+static int step_vcpu_map(struct whole *l)
+{
+	struct pkvm_vcpu *vcpu = &l->proxy.vcpu[0];
+	void *run = mmap(NULL, l->proxy.run_size, PROT_READ | PROT_WRITE, MAP_SHARED,
+			 l->vcpu, 0);
+
+	if (run == MAP_FAILED)
+		return -errno;
+	vcpu->vm = &l->proxy;
+	vcpu->fd = l->vcpu;
+	vcpu->run = run;
+	return 0;
+}
+
+static int step_vcpu_init(struct whole *l)
+{
+	struct kvm_vcpu_init init = {};
+
+	if (ioctl(l->vm, KVM_ARM_PREFERRED_TARGET, &init))
+		return -errno;
+	init.features[0] |= 1U << KVM_ARM_VCPU_PSCI_0_2;
+	return result(ioctl(l->vcpu, KVM_ARM_VCPU_INIT, &init));
+}
+
+static int step_vcpu_pc(struct whole *l)
+{
+	u64 pc = PKVM_CODE_GPA;
+	struct kvm_one_reg reg = {
+		KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE |
+		KVM_REG_ARM_CORE_REG(regs.pc), (u64)&pc
+	};
+
+	return result(ioctl(l->vcpu, KVM_SET_ONE_REG, &reg));
+}
+
+/* The command may be under way already: then it is taken up where it was. */
+static int run(struct whole *l, u64 op, const u64 *args, int nr_args, int nr_res)
+{
+	struct pkvm_vcpu *vcpu = &l->proxy.vcpu[0];
+
+	vcpu->op = op | nr_args << 8 | nr_res << 16;
+	memcpy(vcpu->args, args, nr_args * sizeof(*args));
+	return pkvm_vcpu_resume(vcpu);
+}
+
+static int step_first_run(struct whole *l)
+{
+	u64 args[] = { GPA(3), STAMP };
+
+	return run(l, PKVM_OP_WRITE64, args, 2, 1);
+}
+
+static int step_share(struct whole *l)
+{
+	u64 args[] = { PKVM_HVC_SHARE, GPA(3), 1, 0 };
+
+	return run(l, PKVM_OP_HVC, args, 4, 2);
+}
+
+static int step_look(struct whole *l)
+{
+	u64 val;
+
+	return gmem_host_read64(l->mem + OFF(3), &val) ?: val == STAMP ? 0 : -EPROTO;
+}
+
+static int step_punch(struct whole *l)
+{
+	return gmem_punch(l->fd, OFF(5), page);
+}
+
+static int (* const steps[])(struct whole *l) = {
+	step_vm, step_code, step_load, step_code_private, step_code_slot, step_file, step_map,
+	step_slot, step_vcpu, step_vcpu_map, step_vcpu_init, step_vcpu_pc, step_first_run,
+	step_share, step_look, step_punch,
+};
+
+static void whole_end(struct whole *l)
+{
+	if (l->proxy.vcpu[0].run)
+		munmap(l->proxy.vcpu[0].run, l->proxy.run_size);
+	if (l->mem)
+		munmap(l->mem, OFF(64));
+	if (l->code)
+		munmap(l->code, page);
+	if (l->vcpu >= 0)
+		close(l->vcpu);
+	if (l->code_fd >= 0)
+		close(l->code_fd);
+	if (l->vm >= 0)
+		close(l->vm);
+	if (l->fd >= 0)
+		close(l->fd);
+}
+
+/* One life, whose n-th allocation fails. Returns whether there was one. */
+static bool whole_life(struct __test_metadata *_metadata, struct world *w, unsigned int n,
+		       bool again)
+{
+	struct whole l = { -1, -1, -1, -1, .proxy.run_size = w->vm.run_size };
+	bool hit = false;
+	size_t i;
+	int ret;
+
+	fail_nth(n);
+	for (i = 0; i < ARRAY_SIZE(steps); i++) {
+		ret = steps[i](&l);
+		if (!ret)
+			continue;
+		hit = fail_end();
+		EXPECT_EQ(-ENOMEM, ret)
+			TH_LOG("step %zu, allocation %u", i, n);
+		EXPECT_TRUE(hit);
+		w->refused++;
+		if (!again || ret != -ENOMEM)
+			break;
+		ret = steps[i](&l);
+		EXPECT_EQ(0, ret)
+			TH_LOG("step %zu again, allocation %u", i, n);
+		if (ret)
+			break;
+	}
+	whole_end(&l);
+	hit |= fail_end();
+	w->allocations += hit;
+	return hit;
+}
+
+/* How many VMs EL2 can have at once: it does not know those that were not made. */
+static int vms_at_once(void)
+{
+	int fd[300], nr = 0, i;
+
+	while (nr < (int)ARRAY_SIZE(fd)) {
+		fd[nr] = pkvm_vm_open(PKVM_VM_PROTECTED);
+		if (fd[nr] < 0)
+			break;
+		nr++;
+	}
+	for (i = 0; i < nr; i++)
+		close(fd[i]);
+	return nr;
+}
+
+static void whole_lives(struct __test_metadata *_metadata, struct world *w, bool again)
+{
+	u64 before = 0, after;
+	unsigned int n, round;
+	int vms = vms_at_once();
+
+	/* The first round fills caches. */
+	for (round = 0; round < 2; round++) {
+		if (round)
+			before = gmem_settled_free_kb(~0ULL >> 1);
+		for (n = 1; n < 2000 && whole_life(_metadata, w, n, again); n++)
+			;
+		EXPECT_GT(2000, n);
+	}
+	after = gmem_settled_free_kb(before - 512);
+	EXPECT_LT(before, after + gmem_free_slack_kb() / 4)
+		TH_LOG("%ju kB free before, %ju after", (uintmax_t)before, (uintmax_t)after);
+	EXPECT_LT(0, w->refused);
+
+	EXPECT_EQ(vms, vms_at_once());
+	report(_metadata, w, again ? "lives that go on" : "lives that end there");
+}
+
+TEST_F_TIMEOUT(failure, lives_that_are_given_up, 180)
+{
+	whole_lives(_metadata, &self->w, false);
+}
+
+TEST_F_TIMEOUT(failure, lives_that_go_on, 180)
+{
+	whole_lives(_metadata, &self->w, true);
+}
+
+/* A VMM that is out of memory while it exits. */
+TEST_F_TIMEOUT(failure, exit_of_a_vmm, 120)
+{
+	unsigned int n;
+	int status;
+	pid_t pid;
+	u64 val;
+
+	for (n = 1; n <= 24; n++) {
+		pid = fork();
+		ASSERT_LE(0, pid);
+		if (!pid) {
+			struct world w = {};
+
+			nth_fd = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
+			pkvm_vm_create(&w.vm, 1, PKVM_VM_PROTECTED);
+			w.fd = gmem_create(w.vm.fd, OFF(64), GUEST_MEMFD_FLAG_MMAP);
+			w.mem = gmem_map(w.fd, OFF(64));
+			pkvm_slot_gmem(&w.vm, 0, MEM_GPA, OFF(64), w.fd, 0);
+			guest_fill(w.vm.vcpu, GPA(0), 64, STAMP, 1, page);
+			guest_share(w.vm.vcpu, GPA(8), 8, NULL);
+			gmem_host_read64(w.mem + OFF(8), &val);
+			fail_nth(n);
+			_exit(0);
+		}
+		EXPECT_EQ(pid, waitpid(pid, &status, 0));
+		EXPECT_EQ(0, status);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	int ret;
+
+	page = getpagesize();
+	pkvm_require_gmem();
+	__TEST_REQUIRE(!access("/proc/thread-self/fail-nth", W_OK),
+		       "no CONFIG_FAULT_INJECTION");
+	ret = knobs_set();
+	if (ret)
+		knobs_restore();
+	__TEST_REQUIRE(!ret, "no CONFIG_FAILSLAB, CONFIG_FAIL_PAGE_ALLOC with their debugfs: %d",
+		       ret);
+	ret = test_harness_run(argc, argv);
+	knobs_restore();
+	return ret;
+}
