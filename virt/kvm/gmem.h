@@ -8,6 +8,7 @@
 #include <linux/guest_memfd_range.h>
 #include <linux/kvm_host.h>
 #include <linux/maple_tree.h>
+#include <linux/mempolicy.h>
 
 /**
  * struct kvm_gmem_attrs - what is known of every offset of one inode
@@ -50,7 +51,7 @@ bool kvm_gmem_owns_attrs(struct inode *inode);
 struct kvm *kvm_gmem_file_to_kvm(struct file *file);
 struct xarray *kvm_gmem_file_bindings(struct file *file);
 struct folio *kvm_gmem_get_folio(struct inode *inode, pgoff_t index);
-bool kvm_gmem_has_policy(struct inode *inode);
+struct shared_policy *kvm_gmem_policy(struct inode *inode);
 struct file *kvm_gmem_get_file(struct kvm_memory_slot *slot);
 void kvm_gmem_invalidate_start(struct inode *inode, pgoff_t start, pgoff_t end,
 			       enum kvm_gmem_invalidate why);
@@ -64,6 +65,7 @@ long kvm_gmem_ioctl(struct file *file, unsigned int ioctl, unsigned long arg);
 pgoff_t kvm_gmem_isolate_range(struct address_space *mapping, pgoff_t start, pgoff_t end);
 
 /* gmem_folio.c */
+bool kvm_gmem_release_folio(struct folio *folio, gfp_t gfp);
 struct folio *kvm_gmem_get_shared_folio(struct inode *inode, pgoff_t index);
 pgoff_t kvm_gmem_populated_run(struct address_space *mapping, pgoff_t start, pgoff_t end,
 			       bool *populated);

@@ -11,6 +11,7 @@
  */
 #include <linux/gfp.h>
 #include <linux/kvm_host.h>
+#include <linux/mempolicy.h>
 #include <linux/pagemap.h>
 
 #include "gmem.h"
@@ -34,6 +35,15 @@ pgoff_t kvm_gmem_populated_run(struct address_space *mapping, pgoff_t start, pgo
 	return index;
 }
 
+
+/*
+ * Folios leave by truncation only, which takes them from the guest first. To soft offline
+ * one that is clean and not mapped looks as good as free otherwise.
+ */
+bool kvm_gmem_release_folio(struct folio *folio, gfp_t gfp)
+{
+	return false;
+}
 
 /**
  * kvm_gmem_get_shared_folio() - the folio for a host user fault
@@ -90,11 +100,17 @@ static int fill_one(struct inode *inode, pgoff_t index)
 	return ret;
 }
 
+/* Nobody has asked for these pages: nobody is reclaimed from, or killed, for them. */
+static gfp_t gfp_around(struct address_space *mapping)
+{
+	return mapping_gfp_mask(mapping) | __GFP_NORETRY | __GFP_NOWARN;
+}
+
 /* Pages that are zeroed, and each its own; NULL if that many in a row cannot be had at once. */
 static struct page *alloc_block(struct address_space *mapping, unsigned int order)
 {
-	gfp_t gfp = mapping_gfp_mask(mapping) & ~__GFP_RECLAIM;
-	struct page *page = alloc_pages(gfp | __GFP_ZERO | __GFP_NOWARN, order);
+	gfp_t gfp = gfp_around(mapping) & ~__GFP_RECLAIM;
+	struct page *page = alloc_pages(gfp | __GFP_ZERO, order);
 
 	if (page)
 		split_page(page, order);
@@ -102,10 +118,11 @@ static struct page *alloc_block(struct address_space *mapping, unsigned int orde
 }
 
 /* Another vCPU may have been faster: its page stays, and ours goes. */
-static int add_page(struct address_space *mapping, struct page *page, pgoff_t index)
+static int add_page(struct address_space *mapping, struct page *page, pgoff_t index,
+		    gfp_t gfp)
 {
 	struct folio *folio = page_folio(page);
-	int ret = filemap_add_folio(mapping, folio, index, mapping_gfp_mask(mapping));
+	int ret = filemap_add_folio(mapping, folio, index, gfp);
 
 	if (!ret) {
 		folio_mark_uptodate(folio);
@@ -116,36 +133,79 @@ static int add_page(struct address_space *mapping, struct page *page, pgoff_t in
 	return ret == -EEXIST ? 0 : ret;
 }
 
+/* Put a block's pages where they belong. From the first error on they are freed. */
+static int add_block(struct address_space *mapping, struct page *page, pgoff_t start,
+		     unsigned int order, pgoff_t skip, int ret)
+{
+	long i;
+
+	for (i = 0; i < 1L << order; i++) {
+		if (start + i == skip)
+			continue;
+		if (ret)
+			__free_page(page + i);
+		else
+			ret = add_page(mapping, page + i, start + i, gfp_around(mapping));
+	}
+
+	return ret;
+}
+
 /* Fill holes with as large a block as can be had. Returns how many offsets are done with. */
 static long fill_block(struct address_space *mapping, pgoff_t start, pgoff_t end)
 {
 	unsigned int order = ilog2(end - start);
 	struct page *page;
-	int ret = 0;
-	long i;
 
 	while (!(page = alloc_block(mapping, order)) && order)
 		order--;
 	if (!page)
 		return -ENOMEM;
 
-	for (i = 0; i < 1L << order; i++) {
-		if (ret)
-			__free_page(page + i);
-		else
-			ret = add_page(mapping, page + i, start + i);
-	}
-
-	return ret ?: 1L << order;
+	return add_block(mapping, page, start, order, ULONG_MAX, 0) ?: 1L << order;
 }
 
-/* A memory policy wants a say in where each page comes from: no blocks then. */
+/* Has any offset a memory policy of its own? */
+static bool has_policy(struct inode *inode)
+{
+#ifdef CONFIG_NUMA
+	return !RB_EMPTY_ROOT(&kvm_gmem_policy(inode)->root);
+#else
+	return false;
+#endif
+}
+
+/* The policy has a say in where each page comes from: no blocks. */
+static long fill_by_policy(struct address_space *mapping, struct mempolicy *policy,
+			   pgoff_t index)
+{
+	struct folio *folio = __filemap_get_folio_mpol(mapping, index, FGP_LOCK | FGP_CREAT,
+						       gfp_around(mapping), policy);
+
+	if (IS_ERR(folio))
+		return PTR_ERR(folio);
+
+	if (!folio_test_hwpoison(folio))
+		make_uptodate(folio);
+	folio_unlock(folio);
+	folio_put(folio);
+
+	return 1;
+}
+
 static long fill_some(struct inode *inode, pgoff_t start, pgoff_t end)
 {
-	if (kvm_gmem_has_policy(inode))
-		return fill_one(inode, start) ?: 1;
+	struct mempolicy *policy;
+	long ret;
 
-	return fill_block(inode->i_mapping, start, end);
+	if (!has_policy(inode))
+		return fill_block(inode->i_mapping, start, end);
+
+	policy = mpol_shared_policy_lookup(kvm_gmem_policy(inode), start);
+	ret = fill_by_policy(inode->i_mapping, policy, start);
+	mpol_cond_put(policy);
+
+	return ret;
 }
 
 /*
@@ -164,13 +224,58 @@ static bool may_fill(struct inode *inode, pgoff_t start, pgoff_t *end)
 	return kvm_gmem_is_private(inode, start) && !given_up && !populated;
 }
 
+/*
+ * The page that the fault needs, with the largest block in [start, end), all holes, that
+ * holds it: its own page comes first, so that the others never take its place in a full
+ * cgroup. Returns false if there is no such block.
+ */
+static bool fill_needed_block(struct address_space *mapping, pgoff_t start, pgoff_t end,
+			      pgoff_t index, int *ret)
+{
+	unsigned int order = ilog2(end - start);
+	struct page *page = alloc_block(mapping, order);
+
+	if (!page)
+		return false;
+
+	if (index >= start + (1UL << order))
+		start = end - (1UL << order);
+
+	*ret = add_page(mapping, page + (index - start), index, mapping_gfp_mask(mapping));
+	add_block(mapping, page, start, order, index, *ret);
+	return true;
+}
+
+/* The page that the fault needs; what is around it in its block comes with it for little. */
+static int fill_needed(struct inode *inode, pgoff_t start, pgoff_t end, pgoff_t index)
+{
+	pgoff_t stop = end;
+	bool holes;
+	int ret;
+
+	for (; start <= index; start = stop) {
+		stop = end;
+		holes = may_fill(inode, start, &stop);
+		if (stop > index)
+			break;
+	}
+
+	if (holes && !has_policy(inode) &&
+	    fill_needed_block(inode->i_mapping, start, stop, index, &ret) && ret)
+		return ret;
+
+	/* Whoever made it, it may be bad, or just being zeroed. */
+	return fill_one(inode, index);
+}
+
 int kvm_gmem_fill(struct file *file, pgoff_t start, pgoff_t end, pgoff_t index)
 {
 	struct inode *inode = file_inode(file);
+	int ret = fill_needed(inode, start, end, index);
 	pgoff_t stop;
 	long nr = 1;
 
-	for (; start < end && nr > 0; start = stop) {
+	for (; !ret && start < end && nr > 0; start = stop) {
 		stop = end;
 		if (!may_fill(inode, start, &stop))
 			continue;
@@ -180,7 +285,7 @@ int kvm_gmem_fill(struct file *file, pgoff_t start, pgoff_t end, pgoff_t index)
 		}
 	}
 
-	return fill_one(inode, index);
+	return ret;
 }
 
 /* Pages in a row, in the file and in memory, that are zeroed or used, and not bad. */

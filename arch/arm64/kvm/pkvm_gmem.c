@@ -77,6 +77,7 @@ static int donate_run(struct kvm_vcpu *vcpu, gfn_t gfn, kvm_pfn_t pfn, unsigned 
 static int donate_block(struct kvm_vcpu *vcpu, struct kvm_memory_slot *slot,
 			struct file *file, gfn_t fault_gfn)
 {
+	unsigned long min_pages = kvm_mmu_cache_min_pages(vcpu->arch.hw_mmu);
 	pgoff_t index, end_index;
 	int ret, fault_ret = -ENOMEM;
 	gfn_t first, end;
@@ -87,6 +88,11 @@ static int donate_block(struct kvm_vcpu *vcpu, struct kvm_memory_slot *slot,
 			      &first, &end);
 	index = kvm_gmem_slot_index(slot, first);
 	end_index = index + (end - first);
+
+	/* First, lest the pages around take what the fault's own tables need. */
+	ret = topup_hyp_memcache(&vcpu->arch.pkvm_memcache, min_pages);
+	if (ret)
+		return ret;
 
 	ret = kvm_gmem_fill(file, index, end_index, kvm_gmem_slot_index(slot, fault_gfn));
 	if (ret)
@@ -101,10 +107,18 @@ static int donate_block(struct kvm_vcpu *vcpu, struct kvm_memory_slot *slot,
 	return fault_ret;
 }
 
+/* Set for good when EL2 has taken a page from some guest for the host kernel's sake. */
+static bool force_reclaimed;
+
+void pkvm_gmem_note_force_reclaim(void)
+{
+	WRITE_ONCE(force_reclaimed, true);
+}
+
 /* Where the guest's entry may be poisoned EL2 is asked before a hole is filled again. */
 static bool fault_is_poisoned(struct kvm_vcpu *vcpu)
 {
-	return READ_ONCE(vcpu->kvm->arch.pkvm.gmem_poisoned) &&
+	return (READ_ONCE(vcpu->kvm->arch.pkvm.gmem_poisoned) || READ_ONCE(force_reclaimed)) &&
 	       (int)kvm_call_hyp_nvhe(__pkvm_vcpu_in_poison_fault) == 1;
 }
 
@@ -285,6 +299,7 @@ void pkvm_gmem_teardown(struct kvm *kvm)
 		gfn += reclaim_some(kvm, gfn, end - gfn, false);
 		cond_resched();
 	}
+	pkvm_forget_stray_access();
 }
 
 /* The guest has shared them already, or never had them: only EL2 can tell. */

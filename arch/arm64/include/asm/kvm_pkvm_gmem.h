@@ -4,6 +4,7 @@
 
 /* guest_memfd-backed protected VMs: what the host kernel (EL1) and EL2 agree on. */
 
+#include <linux/bits.h>
 #include <linux/sizes.h>
 #include <linux/types.h>
 
@@ -18,6 +19,10 @@
 
 /* How many of a guest's pages one hypercall takes back: bounds the time at EL2. */
 #define PKVM_RECLAIM_MAX_PAGES	256
+
+/* What __pkvm_host_page_owner() returns: which guest has a page, and where. */
+#define PKVM_PAGE_OWNER_VM(owner)	((u64)(owner) & GENMASK_ULL(15, 0))
+#define PKVM_PAGE_OWNER_GFN(owner)	((u64)(owner) >> 16)
 
 /* What a protected guest asked for and EL2 cannot finish without the host. */
 enum pkvm_memreq_op {
@@ -54,6 +59,10 @@ int pkvm_gmem_abort(struct kvm_vcpu *vcpu, struct kvm_memory_slot *slot,
 		    phys_addr_t ipa);
 int pkvm_handle_memreq(struct kvm_vcpu *vcpu);
 void pkvm_gmem_teardown(struct kvm *kvm);
+void pkvm_gmem_note_force_reclaim(void);
+
+/* pkvm_stray.c */
+void pkvm_forget_stray_access(void);
 
 /* mmu.c: map one page of a protected guest, whatever backs its slot. */
 int pkvm_map_page(struct kvm_vcpu *vcpu, struct kvm_memory_slot *slot,

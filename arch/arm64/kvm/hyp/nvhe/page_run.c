@@ -86,6 +86,10 @@ int pkvm_run_find(struct pkvm_hyp_vm *vm, u64 gfn, u64 max_pages, struct pkvm_pa
 
 	pkvm_assert_locks_held(vm);
 
+	/* The IPA of a larger one would lose its upper bits. */
+	if (gfn >= hyp_phys_to_pfn(BIT(vm->pgt.ia_bits)))
+		return -ERANGE;
+
 	ret = find_leaves(&vm->pgt, ipa, max_pages, &leaves);
 	if (ret)
 		return ret;

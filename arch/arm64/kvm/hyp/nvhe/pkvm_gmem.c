@@ -51,7 +51,8 @@ static s64 donate_check(struct pkvm_hyp_vm *vm, u64 pfn, u64 gfn, u64 nr_pages)
  *
  * Return: how many pages were donated, from the first on: fewer than @nr_pages if one
  * on the way was not the host's or the guest had something there. If that was the first:
- * -EPERM, -EEXIST, -EHWPOISON; -EINVAL for bad arguments, -ENOMEM for want of tables.
+ * -EPERM, -EEXIST, -EHWPOISON; -ERANGE beyond the guest's address space; -EINVAL for other
+ * bad arguments, -ENOMEM for want of tables.
  */
 int __pkvm_host_donate_guest_range(u64 pfn, u64 gfn, u64 nr_pages,
 				   struct pkvm_hyp_vcpu *vcpu)
@@ -314,6 +315,41 @@ s64 __pkvm_host_reclaim_guest_range(struct pkvm_hyp_vm *vm, u64 gfn, u64 nr_page
 	host_unlock_component();
 
 	return done ?: ret;
+}
+
+/**
+ * __pkvm_host_page_owner() - whose is a page that the host may not touch?
+ * @phys: where it is
+ *
+ * Return: the handle and the gfn of the guest that has it, as PKVM_PAGE_OWNER_VM() and
+ * PKVM_PAGE_OWNER_GFN() know them; -EAGAIN if the host may touch it, or the guest is
+ * just going; -EPERM if it is the hypervisor's; -EFAULT if it is no memory.
+ */
+s64 __pkvm_host_page_owner(phys_addr_t phys)
+{
+	struct pkvm_hyp_vm *vm;
+	s64 ret;
+	u64 gfn;
+
+	/* The VM must not go while its handle is looked at. */
+	hyp_spin_lock(&vm_table_lock);
+	host_lock_component();
+
+	ret = host_stage2_get_guest_info(PAGE_ALIGN_DOWN(phys), &vm, &gfn);
+	if (!ret)
+		ret = host_stage2_encode_gfn_meta(vm, gfn);
+
+	host_unlock_component();
+	hyp_spin_unlock(&vm_table_lock);
+
+	return ret;
+}
+
+void handle___pkvm_host_page_owner(struct kvm_cpu_context *host_ctxt)
+{
+	DECLARE_REG(phys_addr_t, phys, host_ctxt, 1);
+
+	cpu_reg(host_ctxt, 1) = __pkvm_host_page_owner(phys);
 }
 
 void handle___pkvm_host_donate_guest_range(struct kvm_cpu_context *host_ctxt)

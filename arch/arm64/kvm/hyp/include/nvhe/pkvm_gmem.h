@@ -24,6 +24,7 @@ int __pkvm_guest_unshare_host_range(struct pkvm_hyp_vm *vm, u64 gfn, u64 nr_page
 int __pkvm_guest_relinquish_range(struct pkvm_hyp_vm *vm, u64 gfn, u64 nr_pages);
 s64 __pkvm_host_reclaim_guest_range(struct pkvm_hyp_vm *vm, u64 gfn, u64 nr_pages,
 				    bool memory_error);
+s64 __pkvm_host_page_owner(phys_addr_t phys);
 
 bool pkvm_memreq_call(struct kvm_vcpu *vcpu, enum pkvm_memreq_op op, u64 *val,
 		      u64 *exit_code);
@@ -41,6 +42,7 @@ int host_stage2_set_owner_metadata_locked(phys_addr_t addr, u64 size, u8 owner_i
 u64 host_stage2_encode_gfn_meta(struct pkvm_hyp_vm *vm, u64 gfn);
 kvm_pte_t host_stage2_guest_annotation(struct pkvm_hyp_vm *vm, u64 gfn);
 void __host_update_page_state(phys_addr_t addr, u64 size, enum pkvm_page_state state);
+int host_stage2_get_guest_info(phys_addr_t phys, struct pkvm_hyp_vm **vm, u64 *gfn);
 void pkvm_sme_dvmsync_fw_call(void);
 int __host_set_page_state_range(u64 addr, u64 size, enum pkvm_page_state state);
 enum pkvm_page_state guest_get_page_state(kvm_pte_t pte, u64 addr);
@@ -49,6 +51,7 @@ void hyp_poison_page(phys_addr_t phys);
 
 /* Hypercalls of the host, for the table in hyp-main.c. */
 void handle___pkvm_host_donate_guest_range(struct kvm_cpu_context *host_ctxt);
+void handle___pkvm_host_page_owner(struct kvm_cpu_context *host_ctxt);
 void handle___pkvm_host_reclaim_guest_range(struct kvm_cpu_context *host_ctxt);
 void handle___pkvm_host_test_access(struct kvm_cpu_context *host_ctxt);
 void handle___pkvm_vcpu_complete_memreq(struct kvm_cpu_context *host_ctxt);
