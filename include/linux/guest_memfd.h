@@ -15,6 +15,7 @@
  */
 
 #include <linux/fs.h>
+#include <linux/guest_memfd_owner.h>
 #include <linux/kvm_types.h>
 #include <linux/mm_types.h>
 
@@ -144,6 +145,20 @@ long kvm_gmem_guest_call(struct kvm_memory_slot *slot, enum kvm_gmem_guest_op op
  */
 unsigned long kvm_arch_gmem_make_shared(struct kvm *kvm, kvm_pfn_t pfn,
 					unsigned long nr_pages);
+
+/**
+ * kvm_arch_gmem_owner() - what the trusted side says of a run of frames, to debug
+ * @kvm: the VM
+ * @gfn: first frame
+ * @nr_pages: look no further
+ * @owner: the answer
+ *
+ * Called with the invalidate_lock held shared. Only debug kernels may be able to ask.
+ *
+ * Return: for how many frames, from the first on, @owner holds; 0 if nobody says anything.
+ */
+unsigned long kvm_arch_gmem_owner(struct kvm *kvm, gfn_t gfn, unsigned long nr_pages,
+				  enum kvm_gmem_owner *owner);
 
 #ifndef CONFIG_KVM_GUEST_MEMFD
 static inline bool kvm_gmem_decides(struct kvm *kvm, gfn_t gfn, bool *private)

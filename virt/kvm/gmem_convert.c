@@ -22,6 +22,9 @@
 
 #include "gmem.h"
 
+#define CREATE_TRACE_POINTS
+#include <trace/events/kvm_gmem.h>
+
 unsigned long __weak kvm_arch_gmem_make_shared(struct kvm *kvm, kvm_pfn_t pfn,
 					       unsigned long nr_pages)
 {
@@ -236,8 +239,18 @@ static int check_request(struct file *file, const struct kvm_memory_attributes2 
 	return 0;
 }
 
+/* What binary statistics say of the host's conversions. */
+static void count_conversion(struct kvm *kvm, int ret)
+{
+	if (!ret)
+		atomic64_inc(&kvm->stat.generic.gmem_conversions);
+	else if (ret == -EAGAIN)
+		atomic64_inc(&kvm->stat.generic.gmem_conversions_busy);
+}
+
 static int set_attributes(struct file *file, struct kvm_memory_attributes2 *req)
 {
+	struct kvm *kvm = kvm_gmem_file_to_kvm(file);
 	struct inode *inode = file_inode(file);
 	pgoff_t start = req->offset >> PAGE_SHIFT;
 	pgoff_t end = start + (req->size >> PAGE_SHIFT);
@@ -245,9 +258,11 @@ static int set_attributes(struct file *file, struct kvm_memory_attributes2 *req)
 	int ret;
 
 	filemap_invalidate_lock(inode->i_mapping);
-	ret = convert_locked(kvm_gmem_file_to_kvm(file), inode, start, end,
-			     req->attributes, &error);
+	ret = convert_locked(kvm, inode, start, end, req->attributes, &error);
+	trace_kvm_gmem_convert(inode, start, end - start, req->attributes, false,
+			       ret ? error : start, ret);
 	filemap_invalidate_unlock(inode->i_mapping);
+	count_conversion(kvm, ret);
 
 	if (ret)
 		req->error_offset = (u64)error << PAGE_SHIFT;

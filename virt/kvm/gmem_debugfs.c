@@ -5,7 +5,9 @@
  *   start-end private|shared resident|hole gfn-gfn slot N
  *
  * or "unbound" in place of gfns and slot. Offsets are in bytes, ends are exclusive, numbers
- * but the slot's are hexadecimal.
+ * but the slot's are hexadecimal. Where the trusted side can be asked, the line of a slot goes
+ * on with its word on these frames, "el2 absent|owned|shared|poisoned|broken", and with
+ * "DISAGREES" if that cannot be true together with the rest.
  *
  * The invalidate_lock is held shared for as much as fits the reader's buffer: attributes,
  * pages and bindings of these lines belong together, the lines of another read need not.
@@ -23,7 +25,14 @@ struct map_run {
 	bool private;
 	bool populated;
 	struct kvm_memory_slot *slot;
+	enum kvm_gmem_owner owner;
 };
+
+unsigned long __weak kvm_arch_gmem_owner(struct kvm *kvm, gfn_t gfn, unsigned long nr_pages,
+					 enum kvm_gmem_owner *owner)
+{
+	return 0;
+}
 
 /* The slot that shows @start, if any; *end is lowered to where that changes. */
 static struct kvm_memory_slot *bound_run(struct xarray *bindings, pgoff_t start,
@@ -40,6 +49,28 @@ static struct kvm_memory_slot *bound_run(struct xarray *bindings, pgoff_t start,
 	return slot;
 }
 
+/* The trusted side's word on what @slot shows from @start on; *end is lowered likewise. */
+static enum kvm_gmem_owner owner_run(struct kvm *kvm, struct kvm_memory_slot *slot,
+				     pgoff_t start, pgoff_t *end)
+{
+	enum kvm_gmem_owner owner = KVM_GMEM_OWNER_UNKNOWN, next;
+	gfn_t gfn = slot->base_gfn + start - slot->gmem.pgoff;
+	unsigned long nr = 0, more;
+
+	do {
+		more = kvm_arch_gmem_owner(kvm, gfn + nr, *end - start - nr, &next);
+		if (!more || (nr && next != owner))
+			break;
+		owner = next;
+		nr += more;
+		cond_resched();
+	} while (start + nr < *end);
+
+	if (nr)
+		*end = start + nr;
+	return owner;
+}
+
 static void find_run(struct file *file, pgoff_t start, struct map_run *run)
 {
 	struct inode *inode = file_inode(file);
@@ -49,6 +80,11 @@ static void find_run(struct file *file, pgoff_t start, struct map_run *run)
 	run->end = kvm_gmem_attrs_run(kvm_gmem_attrs(inode), start,
 				      i_size_read(inode) >> PAGE_SHIFT);
 	run->slot = bound_run(kvm_gmem_file_bindings(file), start, &run->end);
+	run->owner = KVM_GMEM_OWNER_UNKNOWN;
+	if (run->slot)
+		run->owner = owner_run(kvm_gmem_file_to_kvm(file), run->slot, start, &run->end);
+
+	/* Last: a fault fills a hole before it gives the page to the guest. */
 	run->end = kvm_gmem_populated_run(inode->i_mapping, start, run->end, &run->populated);
 }
 
@@ -90,6 +126,22 @@ static void map_stop(struct seq_file *m, void *v)
 	filemap_invalidate_unlock_shared(iter->file->f_mapping);
 }
 
+static void show_owner(struct seq_file *m, const struct map_run *run)
+{
+	static const char * const words[KVM_GMEM_NR_OWNERS] = {
+		[KVM_GMEM_OWNER_ABSENT]		= "absent",
+		[KVM_GMEM_OWNER_GUEST]		= "owned",
+		[KVM_GMEM_OWNER_SHARED]		= "shared",
+		[KVM_GMEM_OWNER_POISONED]	= "poisoned",
+		[KVM_GMEM_OWNER_BROKEN]		= "broken",
+	};
+
+	if (run->owner < KVM_GMEM_NR_OWNERS && words[run->owner])
+		seq_printf(m, " el2 %s", words[run->owner]);
+	if (kvm_gmem_owner_disagrees(run->owner, run->private, run->populated))
+		seq_puts(m, " DISAGREES");
+}
+
 static int map_show(struct seq_file *m, void *v)
 {
 	struct map_iter *iter = v;
@@ -103,9 +155,11 @@ static int map_show(struct seq_file *m, void *v)
 	if (run->slot && kvm_gmem_index_to_gfns(run->slot->base_gfn, run->slot->gmem.pgoff,
 						run->slot->npages, run->start, run->end,
 						&first, &last))
-		seq_printf(m, "%llx-%llx slot %d\n", first, last, run->slot->id);
+		seq_printf(m, "%llx-%llx slot %d", first, last, run->slot->id);
 	else
-		seq_puts(m, "unbound\n");
+		seq_puts(m, "unbound");
+	show_owner(m, run);
+	seq_putc(m, '\n');
 
 	return 0;
 }

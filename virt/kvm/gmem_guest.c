@@ -7,6 +7,8 @@
 #include <linux/kvm_host.h>
 #include <linux/pagemap.h>
 
+#include <trace/events/kvm_gmem.h>
+
 #include "gmem.h"
 
 static long convert_locked(struct inode *inode, pgoff_t start, unsigned long nr_pages,
@@ -74,6 +76,11 @@ long kvm_gmem_guest_call(struct kvm_memory_slot *slot, enum kvm_gmem_guest_op op
 	else
 		ret = convert_locked(inode, start, nr_pages,
 				     op == KVM_GMEM_GUEST_UNSHARE, commit, arg);
+	if (op != KVM_GMEM_GUEST_RELINQUISH)
+		trace_kvm_gmem_convert(inode, start, ret > 0 ? ret : nr_pages,
+				       op == KVM_GMEM_GUEST_UNSHARE ?
+				       KVM_MEMORY_ATTRIBUTE_PRIVATE : 0, true, start,
+				       min(ret, 0L));
 	filemap_invalidate_unlock(inode->i_mapping);
 	fput(file);
 

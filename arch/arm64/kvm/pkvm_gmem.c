@@ -40,6 +40,12 @@ static unsigned long donate_window(void)
 					  (unsigned int)PKVM_DONATE_MAX_PAGES));
 }
 
+static void count_donated(struct kvm *kvm, unsigned long nr)
+{
+	atomic64_add(nr, &kvm->stat.gmem.pages_donated);
+	atomic64_add(nr, &kvm->stat.gmem.private);
+}
+
 /*
  * Donate physically contiguous pages. A page on the way that cannot go (another vCPU was
  * faster, the guest's entry is poisoned) is passed over; *fault_ret becomes the result for
@@ -56,10 +62,11 @@ static int donate_run(struct kvm_vcpu *vcpu, gfn_t gfn, kvm_pfn_t pfn, unsigned 
 		if (!ret)
 			ret = kvm_call_hyp_nvhe(__pkvm_host_donate_guest_range, pfn, gfn,
 						(u64)nr);
+		trace_pkvm_gmem_donate(vcpu->kvm, gfn, pfn, nr, ret);
 		if (ret == -ENOMEM)
 			return ret;
 		if (ret > 0)
-			trace_pkvm_gmem_donate(gfn, pfn, ret);
+			count_donated(vcpu->kvm, ret);
 
 		if (fault_gfn >= gfn && fault_gfn < gfn + max(ret, 1))
 			*fault_ret = min(ret, 0);
@@ -158,64 +165,150 @@ int pkvm_gmem_abort(struct kvm_vcpu *vcpu, struct kvm_memory_slot *slot, phys_ad
 	if (file)
 		kvm_gmem_slot_unlock(file);
 
+	if (ret == -EFAULT)
+		vcpu->stat.gmem.private_exits++;
+	else if (ret == -EHWPOISON)
+		vcpu->stat.gmem.poison_exits++;
+
 	if (ret == -EFAULT || ret == -EHWPOISON)
 		kvm_prepare_memory_fault_exit(vcpu, gfn_to_gpa(gfn), PAGE_SIZE, false, false,
 					      ret == -EFAULT);
 	return ret;
 }
 
-static int complete_memreq(void *unused, unsigned long nr_pages)
+/* Under the file's invalidate_lock, where there is a file: nobody finds less than nothing. */
+static void count_memreq(struct pkvm_gmem_vm_stat *stat, u32 op, unsigned long nr)
 {
-	return kvm_call_hyp_nvhe(__pkvm_vcpu_complete_memreq, (u64)nr_pages);
+	switch (op) {
+	case PKVM_MEMREQ_SHARE:
+		atomic64_add(nr, &stat->pages_shared);
+		atomic64_add(nr, &stat->shared);
+		atomic64_sub(nr, &stat->private);
+		break;
+	case PKVM_MEMREQ_UNSHARE:
+		atomic64_add(nr, &stat->pages_unshared);
+		atomic64_add(nr, &stat->private);
+		atomic64_sub(nr, &stat->shared);
+		break;
+	case PKVM_MEMREQ_RELINQUISH:
+		atomic64_add(nr, &stat->pages_relinquished);
+		atomic64_sub(nr, &stat->private);
+		break;
+	}
+}
+
+static int complete_memreq(void *arg, unsigned long nr_pages)
+{
+	int ret = kvm_call_hyp_nvhe(__pkvm_vcpu_complete_memreq, (u64)nr_pages);
+	struct kvm_vcpu *vcpu = arg;
+
+	if (!ret)
+		count_memreq(&vcpu->kvm->stat.gmem, vcpu->arch.pkvm_memreq.op, nr_pages);
+	return ret;
 }
 
 /* The guest gets INVALID_PARAMETER; no abort is injected at its HVC. */
-static int refuse_memreq(void)
+static int refuse_memreq(struct kvm_vcpu *vcpu)
 {
-	return complete_memreq(NULL, 0) ? -EIO : 1;
+	return complete_memreq(vcpu, 0) ? -EIO : 1;
+}
+
+/*
+ * The frame behind a gfn, for those who trace: nobody else pays for the look. Pages stay
+ * while the lock is held.
+ */
+static kvm_pfn_t traced_pfn(struct kvm_memory_slot *slot, gfn_t gfn)
+{
+	kvm_pfn_t pfn = PKVM_NO_PFN;
+	struct folio *folio;
+	struct file *file;
+	pgoff_t index;
+
+	if (!trace_pkvm_gmem_share_enabled() && !trace_pkvm_gmem_unshare_enabled() &&
+	    !trace_pkvm_gmem_relinquish_enabled())
+		return pfn;
+
+	file = kvm_gmem_slot_lock(slot);
+	if (!file)
+		return pfn;
+
+	index = kvm_gmem_slot_index(slot, gfn);
+	folio = xa_load(&file->f_mapping->i_pages, index);
+	if (folio && !xa_is_value(folio))
+		pfn = folio_pfn(folio) + index - folio->index;
+	kvm_gmem_slot_unlock(file);
+
+	return pfn;
+}
+
+/* A guest's request is over; @ret is how many pages were done, or why none. */
+static void trace_memreq(struct kvm *kvm, const struct pkvm_memreq *req, kvm_pfn_t pfn,
+			 long ret)
+{
+	switch (req->op) {
+	case PKVM_MEMREQ_SHARE:
+		trace_pkvm_gmem_share(kvm, req->gfn, pfn, req->nr_pages, ret);
+		break;
+	case PKVM_MEMREQ_UNSHARE:
+		trace_pkvm_gmem_unshare(kvm, req->gfn, pfn, req->nr_pages, ret);
+		break;
+	case PKVM_MEMREQ_RELINQUISH:
+		trace_pkvm_gmem_relinquish(kvm, req->gfn, pfn, req->nr_pages, ret);
+		break;
+	case PKVM_MEMREQ_ABSENT:
+		trace_pkvm_gmem_absent(kvm, req->gfn, pfn, req->nr_pages, ret);
+		break;
+	}
 }
 
 static int do_memreq(struct kvm_vcpu *vcpu, struct kvm_memory_slot *slot,
 		     const struct pkvm_memreq *req)
 {
 	gfn_t end = min(req->gfn + req->nr_pages, slot->base_gfn + slot->npages);
+	kvm_pfn_t pfn = traced_pfn(slot, req->gfn);
 	long ret;
 
 	switch (req->op) {
 	case PKVM_MEMREQ_SHARE:
 		ret = kvm_gmem_guest_call(slot, KVM_GMEM_GUEST_SHARE, req->gfn,
-					  end - req->gfn, complete_memreq, NULL);
-		trace_pkvm_gmem_share(req->gfn, req->nr_pages, ret);
+					  end - req->gfn, complete_memreq, vcpu);
 		break;
 	case PKVM_MEMREQ_UNSHARE:
 		ret = kvm_gmem_guest_call(slot, KVM_GMEM_GUEST_UNSHARE, req->gfn,
-					  end - req->gfn, complete_memreq, NULL);
-		trace_pkvm_gmem_unshare(req->gfn, req->nr_pages, ret);
+					  end - req->gfn, complete_memreq, vcpu);
 		break;
 	case PKVM_MEMREQ_RELINQUISH:
 		ret = kvm_gmem_guest_call(slot, KVM_GMEM_GUEST_RELINQUISH, req->gfn,
-					  end - req->gfn, complete_memreq, NULL);
-		trace_pkvm_gmem_relinquish(req->gfn, req->nr_pages, ret);
+					  end - req->gfn, complete_memreq, vcpu);
 		break;
 	default:
-		ret = complete_memreq(NULL, end - req->gfn);
+		ret = complete_memreq(vcpu, end - req->gfn) ?: end - req->gfn;
 		break;
 	}
+	trace_memreq(vcpu->kvm, req, pfn, ret);
 
 	switch (ret) {
 	case -EAGAIN:
 		/* Somebody holds the page: userspace lets go and runs the vCPU again. */
+		vcpu->stat.gmem.busy_exits++;
 		kvm_prepare_memory_fault_exit(vcpu, gfn_to_gpa(req->gfn), PAGE_SIZE, false,
 					      false, true);
 		return -EFAULT;
 	case -ENOMEM:
 		return ret;
 	case -EFAULT:
-		return refuse_memreq();
+		return refuse_memreq(vcpu);
 	default:
 		/* Done, or the states have changed: the guest's HVC finds out. */
 		return 1;
 	}
+}
+
+/* No slot, or none that the request could be about. */
+static int refuse_stray_memreq(struct kvm_vcpu *vcpu, const struct pkvm_memreq *req)
+{
+	trace_memreq(vcpu->kvm, req, PKVM_NO_PFN, -EFAULT);
+	return refuse_memreq(vcpu);
 }
 
 /**
@@ -234,11 +327,11 @@ int pkvm_handle_memreq(struct kvm_vcpu *vcpu)
 	idx = srcu_read_lock(&vcpu->kvm->srcu);
 	slot = gfn_to_memslot(vcpu->kvm, req.gfn);
 	if (!slot)
-		ret = refuse_memreq();
+		ret = refuse_stray_memreq(vcpu, &req);
 	else if (req.op == PKVM_MEMREQ_MAP)
 		ret = pkvm_map_page(vcpu, slot, gfn_to_gpa(req.gfn)) ?: 1;
 	else if (req.op != PKVM_MEMREQ_ABSENT && WARN_ON_ONCE(!kvm_slot_has_gmem(slot)))
-		ret = refuse_memreq();
+		ret = refuse_stray_memreq(vcpu, &req);
 	else
 		ret = do_memreq(vcpu, slot, &req);
 	srcu_read_unlock(&vcpu->kvm->srcu, idx);
@@ -246,17 +339,32 @@ int pkvm_handle_memreq(struct kvm_vcpu *vcpu)
 	return ret;
 }
 
-/* One hypercall's worth; returns how many guest frames are done with. */
+/*
+ * One hypercall's worth; returns how many guest frames are done with, and adds to @pages what
+ * was there.
+ */
 static unsigned long reclaim_some(struct kvm *kvm, gfn_t gfn, unsigned long nr,
-				  bool memory_error)
+				  bool memory_error, struct pkvm_reclaimed *pages)
 {
-	long done = kvm_call_hyp_nvhe(__pkvm_host_reclaim_guest_range,
-				      kvm->arch.pkvm.handle, gfn, (u64)nr, memory_error);
+	struct arm_smccc_res res;
 
-	if (WARN_ON_ONCE(done <= 0))
+	arm_smccc_1_1_hvc(KVM_HOST_SMCCC_FUNC(__pkvm_host_reclaim_guest_range),
+			  kvm->arch.pkvm.handle, gfn, (u64)nr, memory_error, &res);
+	if (WARN_ON_ONCE(res.a0 != SMCCC_RET_SUCCESS || (long)res.a1 <= 0))
 		return nr;
 
-	return done;
+	pages->owned += res.a2;
+	pages->shared += res.a3;
+	return res.a1;
+}
+
+static void account_reclaim(struct kvm *kvm, gfn_t gfn, unsigned long nr,
+			    const struct pkvm_reclaimed *pages, bool memory_error)
+{
+	trace_pkvm_gmem_reclaim(kvm, gfn, nr, pages, memory_error);
+	atomic64_add(pages->owned + pages->shared, &kvm->stat.gmem.pages_reclaimed);
+	atomic64_sub(pages->owned, &kvm->stat.gmem.private);
+	atomic64_sub(pages->shared, &kvm->stat.gmem.shared);
 }
 
 /*
@@ -266,6 +374,7 @@ static unsigned long reclaim_some(struct kvm *kvm, gfn_t gfn, unsigned long nr,
 void kvm_arch_gmem_invalidate_range(struct kvm *kvm, struct kvm_gfn_range *range)
 {
 	bool memory_error = range->why == KVM_GMEM_ERROR;
+	struct pkvm_reclaimed pages = {};
 	gfn_t gfn = range->start;
 
 	/* A conversion takes nothing from the guest. */
@@ -275,13 +384,13 @@ void kvm_arch_gmem_invalidate_range(struct kvm *kvm, struct kvm_gfn_range *range
 	if (!kvm_vm_is_protected(kvm) || !pkvm_hyp_vm_is_created(kvm))
 		return;
 
-	trace_pkvm_gmem_reclaim(gfn, range->end - gfn, memory_error);
 	WRITE_ONCE(kvm->arch.pkvm.gmem_poisoned, true);
 
 	while (gfn < range->end) {
-		gfn += reclaim_some(kvm, gfn, range->end - gfn, memory_error);
+		gfn += reclaim_some(kvm, gfn, range->end - gfn, memory_error, &pages);
 		cond_resched_rwlock_write(&kvm->mmu_lock);
 	}
+	account_reclaim(kvm, range->start, range->end - range->start, &pages, memory_error);
 }
 
 /**
@@ -293,12 +402,13 @@ void kvm_arch_gmem_invalidate_range(struct kvm *kvm, struct kvm_gfn_range *range
 void pkvm_gmem_teardown(struct kvm *kvm)
 {
 	gfn_t gfn = 0, end = kvm_phys_size(&kvm->arch.mmu) >> PAGE_SHIFT;
+	struct pkvm_reclaimed pages = {};
 
-	trace_pkvm_gmem_reclaim(gfn, end, false);
 	while (gfn < end) {
-		gfn += reclaim_some(kvm, gfn, end - gfn, false);
+		gfn += reclaim_some(kvm, gfn, end - gfn, false, &pages);
 		cond_resched();
 	}
+	account_reclaim(kvm, 0, end, &pages, false);
 	pkvm_forget_stray_access();
 }
 

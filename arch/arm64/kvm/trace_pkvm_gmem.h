@@ -2,84 +2,98 @@
 #if !defined(_TRACE_PKVM_GMEM_H) || defined(TRACE_HEADER_MULTI_READ)
 #define _TRACE_PKVM_GMEM_H
 
+#include <linux/kvm_host.h>
 #include <linux/tracepoint.h>
 
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM kvm
 
-/* Pages became the guest's; physically contiguous. */
-TRACE_EVENT(pkvm_gmem_donate,
-	TP_PROTO(gfn_t gfn, kvm_pfn_t pfn, unsigned long nr),
-	TP_ARGS(gfn, pfn, nr),
+#define PKVM_NO_PFN	(~0ULL)
+
+/*
+ * Pages of the guest's memory change hands. vm is the handle by which EL2 knows the VM, and
+ * which EL2's own events have too; pfn is the frame behind gfn, PKVM_NO_PFN where there is none;
+ * nr is what was asked for, and ret how much of it was done, from the first page on, or why
+ * nothing was.
+ */
+DECLARE_EVENT_CLASS(pkvm_gmem_run,
+	TP_PROTO(struct kvm *kvm, gfn_t gfn, kvm_pfn_t pfn, unsigned long nr, long ret),
+	TP_ARGS(kvm, gfn, pfn, nr, ret),
 
 	TP_STRUCT__entry(
 		__field(u64, gfn)
 		__field(u64, pfn)
 		__field(unsigned long, nr)
+		__field(long, ret)
+		__field(u32, vm)
 	),
 
 	TP_fast_assign(
+		__entry->vm = kvm->arch.pkvm.handle;
 		__entry->gfn = gfn;
 		__entry->pfn = pfn;
-		__entry->nr = nr;
-	),
-
-	TP_printk("gfn 0x%llx pfn 0x%llx nr %lu", __entry->gfn, __entry->pfn, __entry->nr)
-);
-
-/* A guest's SHARE, UNSHARE or RELINQUISH: what it asked for and what came of it. */
-DECLARE_EVENT_CLASS(pkvm_gmem_convert,
-	TP_PROTO(gfn_t gfn, unsigned long nr, long ret),
-	TP_ARGS(gfn, nr, ret),
-
-	TP_STRUCT__entry(
-		__field(u64, gfn)
-		__field(unsigned long, nr)
-		__field(long, ret)
-	),
-
-	TP_fast_assign(
-		__entry->gfn = gfn;
 		__entry->nr = nr;
 		__entry->ret = ret;
 	),
 
-	TP_printk("gfn 0x%llx nr %lu ret %ld", __entry->gfn, __entry->nr, __entry->ret)
+	TP_printk("vm 0x%x gfn 0x%llx pfn 0x%llx nr %lu ret %ld", __entry->vm, __entry->gfn,
+		  __entry->pfn, __entry->nr, __entry->ret)
 );
 
-DEFINE_EVENT(pkvm_gmem_convert, pkvm_gmem_share,
-	TP_PROTO(gfn_t gfn, unsigned long nr, long ret),
-	TP_ARGS(gfn, nr, ret)
+/* They became the guest's. */
+DEFINE_EVENT(pkvm_gmem_run, pkvm_gmem_donate,
+	TP_PROTO(struct kvm *kvm, gfn_t gfn, kvm_pfn_t pfn, unsigned long nr, long ret),
+	TP_ARGS(kvm, gfn, pfn, nr, ret)
 );
 
-DEFINE_EVENT(pkvm_gmem_convert, pkvm_gmem_unshare,
-	TP_PROTO(gfn_t gfn, unsigned long nr, long ret),
-	TP_ARGS(gfn, nr, ret)
+/* A guest's SHARE, UNSHARE or RELINQUISH. */
+DEFINE_EVENT(pkvm_gmem_run, pkvm_gmem_share,
+	TP_PROTO(struct kvm *kvm, gfn_t gfn, kvm_pfn_t pfn, unsigned long nr, long ret),
+	TP_ARGS(kvm, gfn, pfn, nr, ret)
 );
 
-DEFINE_EVENT(pkvm_gmem_convert, pkvm_gmem_relinquish,
-	TP_PROTO(gfn_t gfn, unsigned long nr, long ret),
-	TP_ARGS(gfn, nr, ret)
+DEFINE_EVENT(pkvm_gmem_run, pkvm_gmem_unshare,
+	TP_PROTO(struct kvm *kvm, gfn_t gfn, kvm_pfn_t pfn, unsigned long nr, long ret),
+	TP_ARGS(kvm, gfn, pfn, nr, ret)
 );
 
-/* A range of guest frames, pages or not, that the host has taken back. */
+DEFINE_EVENT(pkvm_gmem_run, pkvm_gmem_relinquish,
+	TP_PROTO(struct kvm *kvm, gfn_t gfn, kvm_pfn_t pfn, unsigned long nr, long ret),
+	TP_ARGS(kvm, gfn, pfn, nr, ret)
+);
+
+/* RELINQUISH of what the guest does not have: the host is told, and nothing is done. */
+DEFINE_EVENT(pkvm_gmem_run, pkvm_gmem_absent,
+	TP_PROTO(struct kvm *kvm, gfn_t gfn, kvm_pfn_t pfn, unsigned long nr, long ret),
+	TP_ARGS(kvm, gfn, pfn, nr, ret)
+);
+
+/* The host has taken back what the guest had in a range of frames. */
 TRACE_EVENT(pkvm_gmem_reclaim,
-	TP_PROTO(gfn_t gfn, unsigned long nr, bool memory_error),
-	TP_ARGS(gfn, nr, memory_error),
+	TP_PROTO(struct kvm *kvm, gfn_t gfn, unsigned long nr,
+		 const struct pkvm_reclaimed *pages, bool memory_error),
+	TP_ARGS(kvm, gfn, nr, pages, memory_error),
 
 	TP_STRUCT__entry(
 		__field(u64, gfn)
 		__field(unsigned long, nr)
+		__field(unsigned long, owned)
+		__field(unsigned long, shared)
+		__field(u32, vm)
 		__field(bool, memory_error)
 	),
 
 	TP_fast_assign(
+		__entry->vm = kvm->arch.pkvm.handle;
 		__entry->gfn = gfn;
 		__entry->nr = nr;
+		__entry->owned = pages->owned;
+		__entry->shared = pages->shared;
 		__entry->memory_error = memory_error;
 	),
 
-	TP_printk("gfn 0x%llx nr %lu%s", __entry->gfn, __entry->nr,
+	TP_printk("vm 0x%x gfn 0x%llx nr %lu owned %lu shared %lu%s", __entry->vm,
+		  __entry->gfn, __entry->nr, __entry->owned, __entry->shared,
 		  __entry->memory_error ? " memory error" : "")
 );
 

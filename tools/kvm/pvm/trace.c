@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The kernel's own account of which physical page it gave the guest (the tracepoint
- * kvm:pkvm_gmem_donate: gfn, pfn, nr), and of what the guest shared (pkvm_gmem_share:
- * gfn, nr, ret).
+ * kvm:pkvm_gmem_donate: gfn, pfn, ret), and of what the guest shared (pkvm_gmem_share:
+ * gfn, ret).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -68,7 +68,9 @@ static void record_donate(struct trace *t, const char *line)
 	const uint64_t base = PVM_RAM_BASE / PVM_PAGE;
 	uint64_t gfn, pfn, nr;
 
-	if (!field(line, "gfn", &gfn) || !field(line, "pfn", &pfn) || !field(line, "nr", &nr))
+	/* ret: how many pages, or a negative errno. */
+	if (!field(line, "gfn", &gfn) || !field(line, "pfn", &pfn) ||
+	    !field(line, "ret", &nr) || (int64_t)nr < 0)
 		return;
 	for (uint64_t i = 0; i < nr && gfn + i - base < t->nr_pages; i++)
 		t->donated[gfn + i - base] = pfn + i;

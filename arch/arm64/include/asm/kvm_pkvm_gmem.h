@@ -50,6 +50,41 @@ struct pkvm_memreq {
 	u64 gfn;
 };
 
+/* Pages that the host took back, by what they were to the guest. */
+struct pkvm_reclaimed {
+	u64 owned;
+	u64 shared;
+};
+
+/* Binary statistics of a VM, in pages; several vCPUs count at a time. */
+struct pkvm_gmem_vm_stat {
+	atomic64_t pages_donated;
+	atomic64_t pages_shared;
+	atomic64_t pages_unshared;
+	atomic64_t pages_relinquished;
+	atomic64_t pages_reclaimed;
+	/* What the guest has now, for itself alone and shared with the host. */
+	atomic64_t private;
+	atomic64_t shared;
+};
+
+/* Exits of a vCPU to userspace. */
+struct pkvm_gmem_vcpu_stat {
+	u64 private_exits;	/* the page is to be made private first */
+	u64 busy_exits;		/* UNSHARE of a page that somebody holds */
+	u64 poison_exits;	/* the page was destroyed */
+};
+
+/* STATS_DESC_COUNTER(VM_GMEM, field) and the like for the fields of these two. */
+#define PKVM_GMEM_STATS_DESC(scope, stat, type, unit, base, exp, sz, bsz)	\
+{										\
+	STATS_DESC_COMMON(type, unit, base, exp, sz, bsz),			\
+	.offset = offsetof(struct kvm_##scope##_stat, gmem.stat),		\
+	.name = "gmem_" #stat,							\
+}
+#define VM_GMEM_STATS_DESC(stat, ...)	PKVM_GMEM_STATS_DESC(vm, stat, __VA_ARGS__)
+#define VCPU_GMEM_STATS_DESC(stat, ...)	PKVM_GMEM_STATS_DESC(vcpu, stat, __VA_ARGS__)
+
 #ifndef __KVM_NVHE_HYPERVISOR__
 struct kvm;
 struct kvm_memory_slot;

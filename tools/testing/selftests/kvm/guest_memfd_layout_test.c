@@ -836,6 +836,8 @@ static char *map_read(const char *path, size_t chunk)
 		return NULL;
 	}
 	text[used] = '\0';
+	/* A debug kernel tells more. */
+	gmem_map_host_view(text);
 	return text;
 }
 

@@ -93,6 +93,7 @@ unlock:
 	guest_unlock_component(vm);
 	host_unlock_component();
 
+	trace_pkvm_transition(vm->kvm.arch.pkvm.handle, PKVM_HOST_DONATE_GUEST, gfn, nr_pages, nr);
 	return nr;
 }
 
@@ -214,6 +215,7 @@ static int change_range(struct pkvm_hyp_vm *vm, u64 gfn, u64 nr_pages,
 	guest_unlock_component(vm);
 	host_unlock_component();
 
+	trace_pkvm_transition(vm->kvm.arch.pkvm.handle, transition, gfn, nr_pages, ret ?: nr_pages);
 	return ret;
 }
 
@@ -268,6 +270,7 @@ int __pkvm_guest_relinquish_range(struct pkvm_hyp_vm *vm, u64 gfn, u64 nr_pages)
  * @gfn: where to begin
  * @nr_pages: where to end; any size
  * @memory_error: the pages are bad: EL2 keeps them
+ * @pages: set to how many there were
  *
  * Pages that the guest owned alone are scrubbed. A living guest's entries are poisoned,
  * so that it notices. Holes, poisoned entries and other memory are passed over.
@@ -277,12 +280,12 @@ int __pkvm_guest_relinquish_range(struct pkvm_hyp_vm *vm, u64 gfn, u64 nr_pages)
  * address space.
  */
 s64 __pkvm_host_reclaim_guest_range(struct pkvm_hyp_vm *vm, u64 gfn, u64 nr_pages,
-				    bool memory_error)
+				    bool memory_error, struct pkvm_reclaimed *pages)
 {
 	enum pkvm_transition transition = PKVM_HOST_RECLAIM_GUEST;
 	struct pkvm_page_outcome outcome;
 	unsigned int steps = PTRS_PER_PTE;
-	u64 done = 0, reclaimed = 0;
+	u64 done = 0, reclaimed = 0, shared = 0;
 	struct pkvm_page_run run;
 	int ret = 0;
 	u64 end;
@@ -307,6 +310,8 @@ s64 __pkvm_host_reclaim_guest_range(struct pkvm_hyp_vm *vm, u64 gfn, u64 nr_page
 			run.nr_pages = min(run.nr_pages, PKVM_RECLAIM_MAX_PAGES - reclaimed);
 			reclaim_commit(vm, &run, &outcome);
 			reclaimed += run.nr_pages;
+			if (run.states.guest == PKVM_PAGE_SHARED_OWNED)
+				shared += run.nr_pages;
 		}
 		done += run.nr_pages;
 	}
@@ -314,6 +319,8 @@ s64 __pkvm_host_reclaim_guest_range(struct pkvm_hyp_vm *vm, u64 gfn, u64 nr_page
 	guest_unlock_component(vm);
 	host_unlock_component();
 
+	*pages = (struct pkvm_reclaimed) { reclaimed - shared, shared };
+	trace_pkvm_transition(vm->kvm.arch.pkvm.handle, transition, gfn, nr_pages, reclaimed);
 	return done ?: ret;
 }
 
@@ -379,16 +386,19 @@ void handle___pkvm_host_reclaim_guest_range(struct kvm_cpu_context *host_ctxt)
 	DECLARE_REG(u64, nr_pages, host_ctxt, 3);
 	DECLARE_REG(bool, memory_error, host_ctxt, 4);
 	struct pkvm_hyp_vm *vm = get_pkvm_hyp_vm(handle);
+	struct pkvm_reclaimed pages = {};
 	s64 ret = -EINVAL;
 
 	if (vm) {
 		if (pkvm_hyp_vm_is_protected(vm))
 			ret = __pkvm_host_reclaim_guest_range(vm, gfn, nr_pages,
-							      memory_error);
+							      memory_error, &pages);
 		put_pkvm_hyp_vm(vm);
 	}
 
 	cpu_reg(host_ctxt, 1) = ret;
+	cpu_reg(host_ctxt, 2) = pages.owned;
+	cpu_reg(host_ctxt, 3) = pages.shared;
 }
 
 /* How many pages of a physical range, from the first on, EL2 lets the host use. */

@@ -15,4 +15,8 @@ typedef uint64_t u64;
 typedef u64 phys_addr_t;
 #define pgoff_t unsigned long
 
+typedef struct {
+	s64 counter;
+} atomic64_t;
+
 #endif

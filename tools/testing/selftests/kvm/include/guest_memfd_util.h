@@ -72,6 +72,11 @@ int gmem_report_bad_memory(u64 pfn);
 
 /* The map of a file in debugfs; @pid made the VM. */
 int gmem_map_open(pid_t pid, int vm_fd, int fd);
+/*
+ * A map without the trusted side's words, in place, and without the lines that they alone tell
+ * apart: what a kernel shows that cannot ask. A line on which the two disagree stays as it is.
+ */
+void gmem_map_host_view(char *map);
 
 /* Something that holds a reference to mapped pages until it is dropped. */
 enum gmem_pin_kind {

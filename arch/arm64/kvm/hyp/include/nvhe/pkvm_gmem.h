@@ -2,11 +2,17 @@
 #ifndef __ARM64_KVM_NVHE_PKVM_GMEM_H__
 #define __ARM64_KVM_NVHE_PKVM_GMEM_H__
 
+#include <linux/kvm_host.h>
+
+#include <asm/kvm_hypevents.h>
 #include <asm/kvm_pkvm_gmem.h>
 
 #include <nvhe/mem_protect.h>
 #include <nvhe/page_transition.h>
 #include <nvhe/pkvm.h>
+
+/* What a trace of EL2 calls them. */
+static_assert(PKVM_NR_TRANSITIONS == PKVM_NR_TRANSITION_STRS);
 
 /*
  * Software bit of a guest's stage-2 leaf: the page belongs to a guest_memfd, so that
@@ -23,7 +29,7 @@ int __pkvm_guest_share_host_range(struct pkvm_hyp_vm *vm, u64 gfn, u64 nr_pages)
 int __pkvm_guest_unshare_host_range(struct pkvm_hyp_vm *vm, u64 gfn, u64 nr_pages);
 int __pkvm_guest_relinquish_range(struct pkvm_hyp_vm *vm, u64 gfn, u64 nr_pages);
 s64 __pkvm_host_reclaim_guest_range(struct pkvm_hyp_vm *vm, u64 gfn, u64 nr_pages,
-				    bool memory_error);
+				    bool memory_error, struct pkvm_reclaimed *pages);
 s64 __pkvm_host_page_owner(phys_addr_t phys);
 
 bool pkvm_memreq_call(struct kvm_vcpu *vcpu, enum pkvm_memreq_op op, u64 *val,
@@ -55,5 +61,8 @@ void handle___pkvm_host_page_owner(struct kvm_cpu_context *host_ctxt);
 void handle___pkvm_host_reclaim_guest_range(struct kvm_cpu_context *host_ctxt);
 void handle___pkvm_host_test_access(struct kvm_cpu_context *host_ctxt);
 void handle___pkvm_vcpu_complete_memreq(struct kvm_cpu_context *host_ctxt);
+#ifdef CONFIG_NVHE_EL2_DEBUG
+void handle___pkvm_host_guest_owner(struct kvm_cpu_context *host_ctxt);
+#endif
 
 #endif /* __ARM64_KVM_NVHE_PKVM_GMEM_H__ */
