@@ -264,15 +264,17 @@ static void test_trace(void)
 	t.shared = calloc(t.nr_pages, sizeof(*t.shared));
 	trace_line(&t, "# entries-in-buffer/entries-written: 4/4   #P:2");
 	CHECK(!t.lossy);
-	trace_line(&t, " pvm-1 [000] ... 1.0: pkvm_gmem_donate: gfn 0x80002 pfn 0x1234 nr 2");
+	trace_line(&t, " pvm-1 [000] ... 1.0: pkvm_gmem_donate: vm 0x1000 gfn 0x80002 pfn 0x1234 nr 3 ret 2");
 	CHECK(t.donated[2] == 0x1234 && t.donated[3] == 0x1235 && !t.donated[4]);
-	trace_line(&t, " pvm-1 [000] ... 1.0: pkvm_gmem_share: gfn 0x80002 nr 2 ret 1");
+	trace_line(&t, " pvm-1 [000] ... 1.0: pkvm_gmem_share: vm 0x1000 gfn 0x80002 pfn 0x1234 nr 2 ret 1");
 	CHECK(t.shared[2] && !t.shared[3]);
-	trace_line(&t, " pvm-1 [000] ... 1.0: pkvm_gmem_share: gfn 0x80004 nr 2 ret -11");
+	trace_line(&t, " pvm-1 [000] ... 1.0: pkvm_gmem_share: vm 0x1000 gfn 0x80004 pfn 0x1236 nr 2 ret -11");
 	CHECK(!t.shared[4]);
 	/* Outside of RAM, across its end, and nonsense. */
-	trace_line(&t, "pkvm_gmem_donate: gfn 0x10 pfn 0x1 nr 1000000");
-	trace_line(&t, "pkvm_gmem_donate: gfn 0x8000f pfn 0x77 nr 18446744073709551615");
+	trace_line(&t, "pkvm_gmem_donate: vm 0x1000 gfn 0x10 pfn 0x1 nr 1000000 ret 1000000");
+	trace_line(&t, "pkvm_gmem_donate: gfn 0x80005 pfn 0x99 nr 4 ret -17");
+	CHECK(!t.donated[5]);
+	trace_line(&t, "pkvm_gmem_donate: gfn 0x8000f pfn 0x77 nr 1 ret 9223372036854775807");
 	CHECK(t.donated[15] == 0x77);
 	trace_line(&t, "pkvm_gmem_donate: gfn x pfn y");
 	trace_line(&t, "# entries-in-buffer/entries-written: 4/5   #P:2");
