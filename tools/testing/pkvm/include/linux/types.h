@@ -13,10 +13,7 @@ typedef uint32_t u32;
 typedef int64_t s64;
 typedef uint64_t u64;
 typedef u64 phys_addr_t;
+#define atomic64_t s64
 #define pgoff_t unsigned long
-
-typedef struct {
-	s64 counter;
-} atomic64_t;
 
 #endif

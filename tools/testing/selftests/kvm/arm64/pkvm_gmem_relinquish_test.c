@@ -190,7 +190,7 @@ TEST_F(relinquish, what_was_destroyed_stays_so)
 	EXPECT_EQ(-EHWPOISON, __guest_read64(self->vcpu, GPA(8), &val));
 }
 
-TEST_F(relinquish, memory_comes_back)
+TEST_F_TIMEOUT(relinquish, memory_comes_back, 500)
 {
 	const u64 count = NR_PAGES - BLOCK, kb = count * page / 1024;
 	u64 before, after;
@@ -238,7 +238,7 @@ static void *write_and_read(void *arg)
 	return NULL;
 }
 
-TEST_F_TIMEOUT(relinquish, under_another_vcpu, 120)
+TEST_F_TIMEOUT(relinquish, under_another_vcpu, 500)
 {
 	struct writer w = { .vcpu = self->other };
 	pthread_t thread;
