@@ -735,7 +735,7 @@ TEST_F_TIMEOUT(stray, kcore_of_everything, 300)
 {
 	static u64 buf[1 << 16];
 	int fd = kcore_open(self->pfn), i;
-	u64 pages = 0, bytes = 0, off;
+	u64 pages = 0, bytes = 0, off, len;
 	Elf64_Ehdr head;
 	Elf64_Phdr seg;
 	ssize_t n;
@@ -749,8 +749,10 @@ TEST_F_TIMEOUT(stray, kcore_of_everything, 300)
 		if (seg.p_type != PT_LOAD || seg.p_paddr == -1ULL)
 			continue;
 		for (off = 0; off < seg.p_memsz; off += n) {
-			n = pread(fd, buf, MIN(sizeof(buf), seg.p_memsz - off),
-				  seg.p_offset + off);
+			len = seg.p_memsz - off;
+			if (len > sizeof(buf))
+				len = sizeof(buf);
+			n = pread(fd, buf, len, seg.p_offset + off);
 			if (n <= 0)
 				break;
 			pages += guest_pages(buf, n);
