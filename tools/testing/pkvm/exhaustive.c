@@ -19,7 +19,7 @@
 #include <asm/kvm_pkvm_gmem.h>
 
 #include "el2.h"
-#include "page_rules.h"
+#include <nvhe/page_rules.h>
 
 #define MAX_STATES	(1 << 21)
 #define HASH_SIZE	(1 << 22)

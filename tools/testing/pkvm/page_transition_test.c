@@ -139,7 +139,7 @@ static void matrix_reset(void)
 		printf("matrix: %s (line %d)\n", #ok, __LINE__);	\
 } while (0)
 
-#include "page_matrix.h"
+#include <nvhe/page_matrix.h>
 
 /* Legal or not: every pair of states, against the second statement of the rules. */
 static void check_against_rules(enum pkvm_transition t, struct pkvm_page_states from)

@@ -11,7 +11,7 @@
 
 #include <asm/kvm_pkvm_gmem.h>
 
-#include "page_rules.h"
+#include <nvhe/page_rules.h>
 #include "spec.h"
 
 #define SMCCC_SUCCESS		0

@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "page_rules.h"
+#include <nvhe/page_rules.h>
 #include "spec.h"
 
 const struct spec_follower *spec_follower;

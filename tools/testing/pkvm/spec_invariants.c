@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "page_rules.h"
+#include <nvhe/page_rules.h>
 #include "spec.h"
 
 /* How many guest entries point at each frame; those that own it alone first. */

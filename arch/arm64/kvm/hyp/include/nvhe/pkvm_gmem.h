@@ -62,6 +62,7 @@ void handle___pkvm_host_reclaim_guest_range(struct kvm_cpu_context *host_ctxt);
 void handle___pkvm_host_test_access(struct kvm_cpu_context *host_ctxt);
 void handle___pkvm_vcpu_complete_memreq(struct kvm_cpu_context *host_ctxt);
 #ifdef CONFIG_NVHE_EL2_DEBUG
+void pkvm_gmem_selftest(struct pkvm_hyp_vcpu *vcpu, void *virt, u64 gfn);
 void handle___pkvm_host_guest_owner(struct kvm_cpu_context *host_ctxt);
 #endif
 

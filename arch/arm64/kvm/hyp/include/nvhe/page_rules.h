@@ -7,8 +7,8 @@
  * Nothing here needs more than <nvhe/page_transition.h>: the host-side tests compile it, and
  * so can a self-test at EL2.
  */
-#ifndef __PKVM_PAGE_RULES_H
-#define __PKVM_PAGE_RULES_H
+#ifndef __ARM64_KVM_NVHE_PAGE_RULES_H__
+#define __ARM64_KVM_NVHE_PAGE_RULES_H__
 
 #include <linux/array_size.h>
 #include <linux/errno.h>
@@ -99,4 +99,4 @@ static inline int pkvm_page_rule(enum pkvm_transition transition,
 	return pkvm_page_rule_errno(transition, from);
 }
 
-#endif /* __PKVM_PAGE_RULES_H */
+#endif /* __ARM64_KVM_NVHE_PAGE_RULES_H__ */

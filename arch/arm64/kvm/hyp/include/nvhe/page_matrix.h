@@ -19,10 +19,10 @@
  *
  * and calls pkvm_page_matrix(), which returns the number of assertions.
  */
-#ifndef __PKVM_PAGE_MATRIX_H
-#define __PKVM_PAGE_MATRIX_H
+#ifndef __ARM64_KVM_NVHE_PAGE_MATRIX_H__
+#define __ARM64_KVM_NVHE_PAGE_MATRIX_H__
 
-#include "page_rules.h"
+#include <nvhe/page_rules.h>
 
 #define MATRIX_PAGES	2
 
@@ -112,4 +112,4 @@ static unsigned int pkvm_page_matrix(enum pkvm_transition first_transition,
 	return nr;
 }
 
-#endif /* __PKVM_PAGE_MATRIX_H */
+#endif /* __ARM64_KVM_NVHE_PAGE_MATRIX_H__ */
