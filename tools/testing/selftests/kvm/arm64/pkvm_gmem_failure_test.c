@@ -1047,12 +1047,12 @@ static void whole_lives(struct __test_metadata *_metadata, struct world *w, bool
 	report(_metadata, w, again ? "lives that go on" : "lives that end there");
 }
 
-TEST_F_TIMEOUT(failure, lives_that_are_given_up, 180)
+TEST_F_TIMEOUT(failure, lives_that_are_given_up, 900)
 {
 	whole_lives(_metadata, &self->w, false);
 }
 
-TEST_F_TIMEOUT(failure, lives_that_go_on, 180)
+TEST_F_TIMEOUT(failure, lives_that_go_on, 900)
 {
 	whole_lives(_metadata, &self->w, true);
 }
