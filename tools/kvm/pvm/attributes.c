@@ -8,6 +8,18 @@
 
 #include "pvm.h"
 
+/*
+ * Why a hole is one, and that a page is lost. A kernel without these flags never sets
+ * them; what they would tell apart then looks as if it were never touched.
+ */
+#ifdef KVM_MEMORY_ATTRIBUTES2_GIVEN_UP
+const bool gmem_tells_holes = true;
+#else
+const bool gmem_tells_holes;
+#define KVM_MEMORY_ATTRIBUTES2_GIVEN_UP	(1ULL << 1)
+#define KVM_MEMORY_ATTRIBUTES2_POISONED	(1ULL << 2)
+#endif
+
 #define SET_TRIES	500
 #define SET_PAUSE_NS	2000000
 
@@ -40,6 +52,16 @@ int gmem_set(int fd, uint64_t offset, uint64_t size, bool private, uint64_t *err
 	return ret;
 }
 
+static enum page_state run_state(const struct kvm_memory_attributes2 *attr)
+{
+	if (attr->flags & KVM_MEMORY_ATTRIBUTES2_POISONED)
+		return PAGE_POISONED;
+	if (!(attr->flags & KVM_MEMORY_ATTRIBUTES2_POPULATED))
+		return attr->flags & KVM_MEMORY_ATTRIBUTES2_GIVEN_UP ? PAGE_RELINQUISHED :
+								       PAGE_UNTOUCHED;
+	return attr->attributes & KVM_MEMORY_ATTRIBUTE_PRIVATE ? PAGE_PRIVATE : PAGE_SHARED;
+}
+
 /* The run of like pages that begins at offset and ends at `end` or before. */
 int gmem_next_run(int fd, uint64_t offset, uint64_t end, struct gmem_run *run)
 {
@@ -58,5 +80,6 @@ int gmem_next_run(int fd, uint64_t offset, uint64_t end, struct gmem_run *run)
 	run->size = attr.size;
 	run->private = attr.attributes & KVM_MEMORY_ATTRIBUTE_PRIVATE;
 	run->populated = attr.flags & KVM_MEMORY_ATTRIBUTES2_POPULATED;
+	run->state = run_state(&attr);
 	return 0;
 }

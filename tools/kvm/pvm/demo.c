@@ -161,10 +161,10 @@ static void demo_counts(struct demo *d)
 		result(d, ROW_COUNTS, false, "cannot be read: %s", strerror(-ret));
 		return;
 	}
-	result(d, ROW_COUNTS, c.private > c.shared && c.shared,
+	result(d, ROW_COUNTS, c.pages[PAGE_PRIVATE] > c.pages[PAGE_SHARED] && c.pages[PAGE_SHARED],
 	       "%llu private, %llu shared, %llu never touched",
-	       (unsigned long long)c.private, (unsigned long long)c.shared,
-	       (unsigned long long)c.untouched);
+	       (unsigned long long)c.pages[PAGE_PRIVATE], (unsigned long long)c.pages[PAGE_SHARED],
+	       (unsigned long long)c.pages[PAGE_UNTOUCHED]);
 }
 
 static void demo_same_pfn(struct demo *d)
@@ -268,7 +268,7 @@ static int demo_usage(struct demo *d, struct usage *u)
 
 	if (ret)
 		return ret;
-	u->file = (c.private + c.shared) * PVM_PAGE >> 20;
+	u->file = (c.pages[PAGE_PRIVATE] + c.pages[PAGE_SHARED]) * PVM_PAGE >> 20;
 	u->free = free_mib();
 	return u->free < 0 ? -ENOENT : 0;
 }

@@ -14,9 +14,10 @@ static const struct command {
 	const char *help;
 } commands[] = {
 	{ "run", cmd_run, "--kernel IMAGE [OPTIONS]", "run a guest" },
-	{ "map", cmd_map, "PID", "draw who can see a guest's memory" },
-	{ "poke", cmd_poke, "PID --gpa ADDR [--len N] [--write TEXT]",
-	  "read or write a guest's page as a user of the host would" },
+	{ "map", cmd_map, "PID [--watch [SECONDS]] [--svg FILE]",
+	  "draw who can see a guest's memory; again and again with --watch" },
+	{ "poke", cmd_poke, "PID [--direct FILE] [--punch] | PID --gpa ADDR [--len N] [--write TEXT]",
+	  "try all that a curious user of the host might; --punch destroys two pages" },
 	{ "demo", cmd_demo, "--kernel IMAGE [OPTIONS]",
 	  "run a guest and check what the host can see of it" },
 };
@@ -29,14 +30,14 @@ static void help(void)
 		       commands[i].help);
 	printf("\n%s\n"
 	       "Exit codes:\n"
-	       "  0    the guest powered off; with demo: every line of the table is ok\n"
-	       "  1    pvm or a system call failed; with demo: a line is not ok\n"
+	       "  0    the guest powered off; with demo and poke: all is as it should be\n"
+	       "  1    pvm or a system call failed; with demo and poke: something is not\n"
 	       "  2    a bad option, number or input file\n"
 	       "  3    the host cannot do it: no /dev/kvm, no pKVM, a kernel without the feature\n"
 	       "  4    the guest had to be stopped: a page destroyed, a crash, a bad exit\n"
 	       "  5    the guest asked for a reset\n"
 	       "  124  --timeout ran out\n"
-	       "  128+N ended by signal N; with poke: the access raised signal N\n",
+	       "  128+N ended by signal N; with poke --gpa: the access raised signal N\n",
 	       options_help);
 }
 

@@ -2,129 +2,364 @@
 /*
  * pvm map: who can see the guest's memory.
  */
+#define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
 
 #include "pvm.h"
 
-#define COLUMNS	64
-#define ROWS	16
+#define DEBUGFS		"/sys/kernel/debug/kvm"
+#define MAX_SECONDS	86400
+
+void map_count_range(const struct map *map, uint64_t first, uint64_t nr,
+		     struct map_counts *counts)
+{
+	memset(counts, 0, sizeof(*counts));
+	for (uint64_t i = first; i < map->pages && i - first < nr; i++)
+		counts->pages[map->state[i]]++;
+}
+
+/* A VM without private memory: all of it is the host's too, and it is there or not. */
+static int read_plain(const struct target *t, struct map *map)
+{
+	void *ram = mmap(NULL, t->size, PROT_READ, MAP_SHARED, t->fd, 0);
+	int ret = 0;
+
+	if (ram == MAP_FAILED)
+		return -errno;
+	if (mincore(ram, t->size, map->state))
+		ret = -errno;
+	munmap(ram, t->size);
+	for (uint64_t i = 0; i < map->pages; i++)
+		map->state[i] = map->state[i] & 1 ? PAGE_SHARED : PAGE_UNTOUCHED;
+	return ret;
+}
+
+static int read_attributes(const struct target *t, struct map *map)
+{
+	struct gmem_run run;
+
+	map->has_private = true;
+	for (uint64_t off = 0; off < t->size; off += run.size) {
+		int ret = gmem_next_run(t->fd, off, t->size, &run);
+
+		if (ret == -EINVAL && !off) {
+			map->has_private = false;
+			return read_plain(t, map);
+		}
+		if (ret)
+			return ret;
+		memset(map->state + off / PVM_PAGE, run.state, run.size / PVM_PAGE);
+	}
+	return 0;
+}
+
+/*
+ * A line of the kernel's own map: "START-END private|shared STATE GFNs slot N", or
+ * "unbound" in place of the last three; some kernels add EL2's word, and their own on
+ * whether that can be true. What we take from it is what the attributes may not tell.
+ */
+int map_debugfs_line(struct map *map, const char *line)
+{
+	char attribute[16], state[16], gfns[48];
+	bool relinquished, poisoned = strstr(line, " el2 poisoned");
+	unsigned long long start, end;
+
+	if (sscanf(line, "%llx-%llx %15s %15s %47s", &start, &end, attribute, state, gfns) != 5)
+		return -EPROTO;
+	start /= PVM_PAGE;
+	end /= PVM_PAGE;
+	if (start >= end || end > map->pages)
+		return -EPROTO;
+
+	if (!strcmp(gfns, "unbound"))
+		map->unbound += end - start;
+	if (strstr(line, " DISAGREES"))
+		map->disputed += end - start;
+	relinquished = !strcmp(state, "relinquished");
+	map->tells_holes |= relinquished;
+	for (uint64_t i = start; i < end; i++) {
+		if (poisoned)
+			map->state[i] = PAGE_POISONED;
+		else if (relinquished && map->state[i] == PAGE_UNTOUCHED)
+			map->state[i] = PAGE_RELINQUISHED;
+	}
+	return 0;
+}
+
+/* A file of the VM's in debugfs; NULL for who may not read it, or where there is none. */
+static FILE *open_debugfs(const struct target *t, const char *name)
+{
+	DIR *dir = opendir(DEBUGFS);
+	char vm[16], path[400];
+	struct dirent *e;
+	FILE *f = NULL;
+
+	if (!dir)
+		return NULL;
+	snprintf(vm, sizeof(vm), "%d-", t->pid);
+	while (!f && (e = readdir(dir))) {
+		if (strncmp(e->d_name, vm, strlen(vm)))
+			continue;
+		snprintf(path, sizeof(path), DEBUGFS "/%s/%s", e->d_name, name);
+		f = fopen(path, "re");
+	}
+	closedir(dir);
+	return f;
+}
+
+/* One of KVM's counters for the VM. */
+static uint64_t read_counter(const struct target *t, const char *name)
+{
+	FILE *f = open_debugfs(t, name);
+	unsigned long long val = 0;
+
+	if (f && fscanf(f, "%llu", &val) != 1)
+		val = 0;
+	if (f)
+		fclose(f);
+	return val;
+}
+
+static void read_debugfs(const struct target *t, struct map *map)
+{
+	char name[48], line[160];
+	FILE *f;
+
+	snprintf(name, sizeof(name), "guest_memfd-%llu", (unsigned long long)t->inode);
+	f = open_debugfs(t, name);
+	while (f && fgets(line, sizeof(line), f))
+		map_debugfs_line(map, line);
+	if (f)
+		fclose(f);
+	map->relinquished = read_counter(t, "gmem_pages_relinquished");
+	map->reclaimed = read_counter(t, "gmem_pages_reclaimed");
+}
+
+/* 0, or -errno; map_free() in either case. */
+int map_read(const struct target *t, struct map *map)
+{
+	int ret;
+
+	*map = (struct map) {
+		.pages = t->size / PVM_PAGE,
+		.state = calloc(t->size / PVM_PAGE + 1, 1),
+		.tells_holes = gmem_tells_holes,
+	};
+	if (!map->state)
+		return -ENOMEM;
+	ret = read_attributes(t, map);
+	if (!ret)
+		read_debugfs(t, map);
+	return ret;
+}
+
+void map_free(struct map *map)
+{
+	free(map->state);
+	map->state = NULL;
+}
 
 int map_count(const struct target *t, struct map_counts *counts)
 {
-	struct gmem_run run;
+	struct map map;
+	int ret = map_read(t, &map);
 
-	memset(counts, 0, sizeof(*counts));
-	for (uint64_t off = 0; off < t->size; off += run.size) {
-		int ret = gmem_next_run(t->fd, off, t->size, &run);
-		uint64_t pages;
-
-		if (ret)
-			return ret;
-		pages = run.size / PVM_PAGE;
-		if (!run.populated)
-			counts->untouched += pages;
-		else if (run.private)
-			counts->private += pages;
-		else
-			counts->shared += pages;
-	}
-	return 0;
+	if (!ret)
+		map_count_range(&map, 0, map.pages, counts);
+	map_free(&map);
+	return ret;
 }
 
-/* One cell of the picture is so many pages. */
-static int map_cells(const struct target *t, uint64_t per_cell, struct map_counts *cells)
+static bool is_number(const char *text)
 {
-	struct gmem_run run;
+	return text && *text && strspn(text, "0123456789") == strlen(text);
+}
 
-	for (uint64_t off = 0; off < t->size; off += run.size) {
-		int ret = gmem_next_run(t->fd, off, t->size, &run);
+/*
+ * --watch takes a number or none: what follows it is a number of seconds, but for a PID
+ * that would be missing otherwise.
+ */
+int map_parse(int argc, char **argv, struct map_options *opt)
+{
+	const char *pid = NULL, *seconds = NULL;
 
-		if (ret)
-			return ret;
-		for (uint64_t p = off / PVM_PAGE; p < (off + run.size) / PVM_PAGE; p++) {
-			struct map_counts *c = &cells[p / per_cell];
+	*opt = (struct map_options) { .seconds = 1 };
+	for (int i = 1; i < argc; i++) {
+		char *arg = argv[i];
 
-			if (!run.populated)
-				c->untouched++;
-			else if (run.private)
-				c->private++;
+		if (!strcmp(arg, "--watch")) {
+			opt->watch = true;
+			if (!seconds && is_number(argv[i + 1]))
+				seconds = argv[++i];
+		} else if (!strncmp(arg, "--watch=", 8)) {
+			opt->watch = true;
+			if (parse_u64("--watch", arg + 8, 1, MAX_SECONDS, &opt->seconds))
+				return PVM_EXIT_USAGE;
+		} else if (!strcmp(arg, "--svg") && i + 1 < argc) {
+			opt->svg = argv[++i];
+		} else if (!strncmp(arg, "--svg=", 6)) {
+			opt->svg = arg + 6;
+		} else if (*arg != '-' && !pid) {
+			pid = arg;
+		} else {
+			if (!strcmp(arg, "--svg"))
+				say("--svg needs a value");
+			else if (*arg == '-')
+				say("there is no option '%s': map has --watch and --svg", arg);
 			else
-				c->shared++;
+				say("map takes one PID, but there are '%s' and '%s'", pid, arg);
+			return PVM_EXIT_USAGE;
 		}
 	}
-	return 0;
-}
-
-static char map_char(const struct map_counts *c)
-{
-	if (c->shared)
-		return c->private || c->untouched ? 's' : 'S';
-	if (c->private)
-		return c->untouched ? '+' : '#';
-	return '.';
-}
-
-static void map_draw(const struct map_counts *cells, uint64_t nr, uint64_t per_cell)
-{
-	char size[32];
-
-	for (uint64_t i = 0; i < nr; i += COLUMNS) {
-		printf("%12llx  ", (unsigned long long)(PVM_RAM_BASE + i * per_cell * PVM_PAGE));
-		for (uint64_t j = i; j < nr && j < i + COLUMNS; j++)
-			putchar(map_char(&cells[j]));
-		putchar('\n');
+	if (!pid) {
+		pid = seconds;
+		seconds = NULL;
 	}
-	printf("one character is %s: # private, + private in part, S shared, s shared in part, . never touched\n",
-	       size_text(per_cell * PVM_PAGE, size, sizeof(size)));
+	if (!pid) {
+		say("map takes one PID: that of a running pvm");
+		return PVM_EXIT_USAGE;
+	}
+	if (seconds && parse_u64("--watch", seconds, 1, MAX_SECONDS, &opt->seconds))
+		return PVM_EXIT_USAGE;
+	return parse_pid(pid, &opt->pid) ? PVM_EXIT_USAGE : 0;
+}
+
+/* Whoever looks at the file meanwhile sees a whole picture. */
+static int write_svg(const char *path, const struct map *map)
+{
+	char tmp[4096];
+	FILE *f;
+	int ret;
+
+	if (snprintf(tmp, sizeof(tmp), "%s.tmp", path) >= (int)sizeof(tmp))
+		return -ENAMETOOLONG;
+	f = fopen(tmp, "we");
+	if (!f)
+		return -errno;
+	map_draw_svg(f, map);
+	ret = ferror(f) ? -EIO : 0;
+	if (fclose(f) && !ret)
+		ret = -errno;
+	if (!ret && rename(tmp, path))
+		ret = -errno;
+	if (ret)
+		unlink(tmp);
+	return ret;
+}
+
+/* Over what was there, line by line: a terminal that is cleared first would flicker. */
+static void show_in_place(const char *text)
+{
+	static unsigned int lines;
+
+	if (lines)
+		printf("\033[%uA", lines);
+	for (lines = 0; *text; lines++) {
+		const char *end = strchrnul(text, '\n');
+
+		printf("%.*s\033[K\n", (int)(end - text), text);
+		text = *end ? end + 1 : end;
+	}
+	printf("\033[J");
+}
+
+static int show(const struct map *map, const struct map_options *opt)
+{
+	bool terminal = isatty(STDOUT_FILENO);
+	static bool again;
+	size_t size;
+	char *text;
+	FILE *f = open_memstream(&text, &size);
+	int ret;
+
+	if (!f)
+		return -errno;
+	map_draw(f, map, terminal && !getenv("NO_COLOR"));
+	if (fclose(f))
+		return -ENOMEM;
+	if (opt->watch && terminal)
+		show_in_place(text);
+	else
+		printf("%s%s", again ? "---\n" : "", text);
+	free(text);
+	again = true;
+	ret = opt->svg ? write_svg(opt->svg, map) : 0;
+	if (ret)
+		say("--svg: cannot write %s: %s", opt->svg, strerror(-ret));
+	else if (fflush(stdout))
+		ret = -errno;
+	return ret;
+}
+
+static int snapshot(const struct target *t, const struct map_options *opt)
+{
+	struct map map;
+	int ret = map_read(t, &map);
+
+	if (ret == -ENOTTY)
+		say("this kernel cannot tell private pages from shared ones (KVM_GET_MEMORY_ATTRIBUTES2)");
+	else if (ret)
+		say("cannot read the map: %s", strerror(-ret));
+	else if (show(&map, opt))
+		ret = -EIO;
+	map_free(&map);
+	return ret == -ENOTTY ? PVM_EXIT_HOST : ret ? PVM_EXIT_FAIL : PVM_EXIT_OK;
+}
+
+/*
+ * Between two looks the file is let go of: who holds it keeps the VM. The guest has ended
+ * when its process has, or has closed the file.
+ */
+static int watch(struct target *t, const struct map_options *opt)
+{
+	int sig_fd, ret;
+	sigset_t set;
+
+	/* Even where they are ignored, as in a shell's background. */
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	sig_fd = signalfd(-1, &set, SFD_CLOEXEC);
+	if (sig_fd < 0) {
+		say("signalfd: %s", strerror(errno));
+		return PVM_EXIT_FAIL;
+	}
+
+	do {
+		ret = snapshot(t, opt);
+		target_drop(t);
+		if (ret || target_ended(t, &sig_fd, opt->seconds * 1000) || sig_fd < 0)
+			break;
+	} while (!target_take(t));
+	if (sig_fd >= 0) {
+		close(sig_fd);
+		if (!ret)
+			say("the guest has ended");
+	}
+	return ret;
 }
 
 int cmd_map(int argc, char **argv)
 {
-	uint64_t pages, per_cell, nr;
-	struct map_counts counts = { 0 }, *cells;
+	struct map_options opt;
 	struct target t;
-	pid_t pid;
 	int ret;
 
-	if (argc != 2) {
-		say("map takes one PID: that of a running pvm");
-		return PVM_EXIT_USAGE;
-	}
-	if (parse_pid(argv[1], &pid))
-		return PVM_EXIT_USAGE;
-	if (target_open(pid, &t, false))
+	ret = map_parse(argc, argv, &opt);
+	if (ret)
+		return ret;
+	if (target_open(opt.pid, &t, false))
 		return PVM_EXIT_FAIL;
-
-	pages = t.size / PVM_PAGE;
-	per_cell = (pages + COLUMNS * ROWS - 1) / (COLUMNS * ROWS);
-	nr = per_cell ? (pages + per_cell - 1) / per_cell : 0;
-	cells = calloc(nr ? nr : 1, sizeof(*cells));
-	ret = cells ? map_cells(&t, per_cell, cells) : -ENOMEM;
+	ret = opt.watch ? watch(&t, &opt) : snapshot(&t, &opt);
 	target_close(&t);
-	if (ret == -ENOTTY) {
-		say("this kernel cannot tell private pages from shared ones (KVM_GET_MEMORY_ATTRIBUTES2)");
-		free(cells);
-		return PVM_EXIT_HOST;
-	}
-	if (ret) {
-		say("cannot read the map: %s", strerror(-ret));
-		free(cells);
-		return PVM_EXIT_FAIL;
-	}
-
-	/* From the same reading as the picture: the guest goes on meanwhile. */
-	for (uint64_t i = 0; i < nr; i++) {
-		counts.private += cells[i].private;
-		counts.shared += cells[i].shared;
-		counts.untouched += cells[i].untouched;
-	}
-	printf("private %llu, shared %llu, never touched %llu pages of %llu bytes\n",
-	       (unsigned long long)counts.private, (unsigned long long)counts.shared,
-	       (unsigned long long)counts.untouched, PVM_PAGE);
-	map_draw(cells, nr, per_cell);
-	free(cells);
-	return PVM_EXIT_OK;
+	return ret;
 }

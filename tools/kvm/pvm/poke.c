@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * pvm poke: what a user of the host gets who maps a guest's memory and touches it.
+ * pvm poke: what a user of the host gets who touches a guest's memory; by a load or a
+ * store at an address, or else in every way we know.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -56,78 +57,111 @@ static int poke(const struct target *t, uint64_t gpa, uint64_t len, const char *
 	return sig ? PVM_EXIT_SIGNAL + sig : PVM_EXIT_OK;
 }
 
-int cmd_poke(int argc, char **argv)
-{
-	static const struct option longopts[] = {
-		{ "gpa", required_argument, NULL, 'g' },
-		{ "len", required_argument, NULL, 'l' },
-		{ "write", required_argument, NULL, 'w' },
-		{ }
-	};
-	bool have_gpa = false, have_len = false;
-	uint64_t gpa = 0, len = 64;
-	const char *text = NULL;
-	struct target t;
+struct poke_options {
 	pid_t pid;
-	int c, ret;
+	bool have_gpa, have_len, punch;
+	uint64_t gpa, len;
+	const char *text;
+	const char *direct;
+};
 
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":", longopts, NULL)) != -1) {
-		switch (c) {
-		case 'g':
-			if (parse_u64("--gpa", optarg, 0, UINT64_MAX, &gpa))
-				return PVM_EXIT_USAGE;
-			if (gpa < PVM_RAM_BASE) {
-				say("--gpa: the guest's RAM begins at %#llx", PVM_RAM_BASE);
-				return PVM_EXIT_USAGE;
-			}
-			have_gpa = true;
-			break;
-		case 'l':
-			if (parse_u64("--len", optarg, 1, MAX_LEN, &len))
-				return PVM_EXIT_USAGE;
-			have_len = true;
-			break;
-		case 'w':
-			text = optarg;
-			break;
-		case ':':
-			say("%s needs a value", argv[optind - 1]);
-			return PVM_EXIT_USAGE;
-		default:
-			say("there is no option '%s': poke has --gpa, --len and --write",
-			    argv[optind - 1]);
-			return PVM_EXIT_USAGE;
-		}
-	}
+static const struct option longopts[] = {
+	{ "gpa", required_argument, NULL, 'g' },
+	{ "len", required_argument, NULL, 'l' },
+	{ "write", required_argument, NULL, 'w' },
+	{ "direct", required_argument, NULL, 'd' },
+	{ "punch", no_argument, NULL, 'p' },
+	{ }
+};
 
-	if (optind + 1 != argc) {
-		say("poke takes one PID: that of a running pvm");
+static int parse_option(int c, char **argv, struct poke_options *opt)
+{
+	switch (c) {
+	case 'g':
+		opt->have_gpa = true;
+		if (parse_u64("--gpa", optarg, 0, UINT64_MAX, &opt->gpa))
+			return PVM_EXIT_USAGE;
+		if (opt->gpa >= PVM_RAM_BASE)
+			return 0;
+		say("--gpa: the guest's RAM begins at %#llx", PVM_RAM_BASE);
+		return PVM_EXIT_USAGE;
+	case 'l':
+		opt->have_len = true;
+		return parse_u64("--len", optarg, 1, MAX_LEN, &opt->len) ? PVM_EXIT_USAGE : 0;
+	case 'w':
+		opt->text = optarg;
+		return 0;
+	case 'd':
+		opt->direct = optarg;
+		return 0;
+	case 'p':
+		opt->punch = true;
+		return 0;
+	case ':':
+		say("%s needs a value", argv[optind - 1]);
+		return PVM_EXIT_USAGE;
+	default:
+		say("there is no option '%s': poke has --gpa, --len and --write, or --direct and --punch",
+		    argv[optind - 1]);
 		return PVM_EXIT_USAGE;
 	}
-	if (parse_pid(argv[optind], &pid))
-		return PVM_EXIT_USAGE;
-	if (!have_gpa) {
+}
+
+static int check_options(const struct poke_options *opt)
+{
+	if (!opt->have_gpa && (opt->have_len || opt->text)) {
 		say("--gpa is missing: an address in the guest's RAM, %#llx and above",
 		    PVM_RAM_BASE);
 		return PVM_EXIT_USAGE;
 	}
-	if (text && (have_len || !*text || strlen(text) > MAX_LEN)) {
+	if (opt->have_gpa && (opt->punch || opt->direct)) {
+		say("--gpa is for one load or store: leave it out with --punch and --direct");
+		return PVM_EXIT_USAGE;
+	}
+	if (opt->text && (opt->have_len || !*opt->text || strlen(opt->text) > MAX_LEN)) {
 		say("--write: 1 to %d characters, and without --len", MAX_LEN);
 		return PVM_EXIT_USAGE;
 	}
-	if (text)
-		len = strlen(text);
+	return 0;
+}
 
-	if (target_open(pid, &t, false))
-		return PVM_EXIT_FAIL;
-	if (gpa - PVM_RAM_BASE >= t.size || len > t.size - (gpa - PVM_RAM_BASE)) {
+static int poke_gpa(const struct target *t, const struct poke_options *opt)
+{
+	uint64_t len = opt->text ? strlen(opt->text) : opt->len;
+
+	if (opt->gpa - PVM_RAM_BASE >= t->size || len > t->size - (opt->gpa - PVM_RAM_BASE)) {
 		say("--gpa: the guest's RAM ends at %#llx",
-		    (unsigned long long)(PVM_RAM_BASE + t.size));
-		ret = PVM_EXIT_USAGE;
-	} else {
-		ret = poke(&t, gpa, len, text);
+		    (unsigned long long)(PVM_RAM_BASE + t->size));
+		return PVM_EXIT_USAGE;
 	}
+	return poke(t, opt->gpa, len, opt->text);
+}
+
+int cmd_poke(int argc, char **argv)
+{
+	struct poke_options opt = { .len = 64 };
+	struct target t;
+	int c, ret;
+
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, ":", longopts, NULL)) != -1) {
+		ret = parse_option(c, argv, &opt);
+		if (ret)
+			return ret;
+	}
+	if (optind + 1 != argc) {
+		say("poke takes one PID: that of a running pvm");
+		return PVM_EXIT_USAGE;
+	}
+	if (parse_pid(argv[optind], &opt.pid))
+		return PVM_EXIT_USAGE;
+	ret = check_options(&opt);
+	if (ret)
+		return ret;
+
+	if (target_open(opt.pid, &t, false))
+		return PVM_EXIT_FAIL;
+	ret = opt.have_gpa ? poke_gpa(&t, &opt) : curious(&t, opt.direct, opt.punch);
 	target_close(&t);
 	return ret;
 }

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <pthread.h>
 #include <sys/types.h>
 
@@ -215,12 +216,25 @@ int memory_seal(struct vm *vm);
 int copy_from_fragile(void *dst, const void *src, size_t len);
 int copy_to_fragile(void *dst, const void *src, size_t len);
 
+/* What a page of the guest's is, to the host. */
+enum page_state {
+	PAGE_UNTOUCHED,			/* nothing is there */
+	PAGE_RELINQUISHED,		/* nothing is there any more: the guest gave it up */
+	PAGE_PRIVATE,
+	PAGE_SHARED,
+	PAGE_POISONED,			/* destroyed under the guest */
+	NR_PAGE_STATES
+};
+
 /* attributes.c: ioctls on a guest_memfd, of this process or another's */
+extern const bool gmem_tells_holes;	/* PAGE_RELINQUISHED is not taken for PAGE_UNTOUCHED */
+
 struct gmem_run {
 	uint64_t offset;
 	uint64_t size;
 	bool private;
 	bool populated;
+	enum page_state state;
 };
 
 int gmem_set(int fd, uint64_t offset, uint64_t size, bool private, uint64_t *error_offset);
@@ -279,11 +293,17 @@ bool terminal_filter(uint8_t *buf, size_t *len);
 
 /* target.c: another process's guest_memfd */
 struct target {
-	int fd;
+	pid_t pid;
+	int pidfd;
+	int fd;				/* -1: let go of */
 	uint64_t size;
+	uint64_t inode;
 };
 
 int target_open(pid_t pid, struct target *t, bool quiet);
+int target_take(struct target *t);
+void target_drop(struct target *t);
+bool target_ended(struct target *t, int *sig_fd, int ms);
 void target_close(struct target *t);
 
 /* probe.c: touch memory that may not let us */
@@ -291,12 +311,51 @@ int probe_read(const void *addr, void *buf, size_t len);
 int probe_write(void *addr, const void *buf, size_t len);
 const char *probe_result(int ret);
 
-/* map.c */
-struct map_counts {
-	uint64_t private, shared, untouched;	/* pages */
+/* map.c: what each page of a guest's memory is */
+struct map {
+	uint64_t pages;
+	uint8_t *state;			/* of each page: enum page_state */
+	uint64_t unbound;		/* pages that are in no memory slot */
+	uint64_t disputed;		/* of which EL2 says what cannot be */
+	uint64_t relinquished, reclaimed; /* in the VM's life */
+	bool has_private;		/* the guest can have private memory */
+	bool tells_holes;
 };
 
+struct map_counts {
+	uint64_t pages[NR_PAGE_STATES];
+};
+
+struct map_options {
+	pid_t pid;
+	bool watch;
+	uint64_t seconds;
+	const char *svg;		/* a file, or NULL */
+};
+
+int map_parse(int argc, char **argv, struct map_options *opt);
+int map_read(const struct target *t, struct map *map);
+void map_free(struct map *map);
+int map_debugfs_line(struct map *map, const char *line);
+void map_count_range(const struct map *map, uint64_t first, uint64_t nr,
+		     struct map_counts *counts);
 int map_count(const struct target *t, struct map_counts *counts);
+
+/* picture.c: a map, drawn */
+struct map_layout {
+	unsigned int columns;
+	uint64_t per_cell;		/* pages */
+	uint64_t cells;
+};
+
+void map_layout(uint64_t pages, unsigned int columns, unsigned int rows,
+		struct map_layout *layout);
+char map_char(const struct map_counts *counts);
+void map_draw(FILE *f, const struct map *map, bool colour);
+void map_draw_svg(FILE *f, const struct map *map);
+
+/* curious.c: everything that a curious host might try; PVM_EXIT_* */
+int curious(const struct target *t, const char *direct, bool punch);
 
 /* trace.c: the kernel's own account of donated and shared pages */
 struct trace {

@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,38 +43,35 @@ static int find_fd(pid_t pid)
 	return found;
 }
 
-/* 0, or -errno; reported unless quiet. */
-int target_open(pid_t pid, struct target *t, bool quiet)
+/* Its file, for as long as we need it: we keep the VM alive meanwhile. 0, or -errno. */
+int target_take(struct target *t)
 {
 	struct stat st;
-	int pidfd, num, ret;
+	int num = find_fd(t->pid);
 
+	if (num < 0)
+		return num;
+	t->fd = syscall(SYS_pidfd_getfd, t->pidfd, num, 0);
+	if (t->fd < 0)
+		return -errno;
+	if (fstat(t->fd, &st)) {
+		target_drop(t);
+		return -EIO;
+	}
+	t->size = st.st_size;
+	t->inode = st.st_ino;
+	return 0;
+}
+
+void target_drop(struct target *t)
+{
+	if (t->fd >= 0)
+		close(t->fd);
 	t->fd = -1;
-	pidfd = syscall(SYS_pidfd_open, pid, 0);
-	if (pidfd < 0) {
-		ret = -errno;
-		goto out;
-	}
-	num = find_fd(pid);
-	if (num < 0) {
-		ret = num;
-	} else {
-		t->fd = syscall(SYS_pidfd_getfd, pidfd, num, 0);
-		ret = t->fd < 0 ? -errno : 0;
-	}
-	close(pidfd);
-	if (!ret && fstat(t->fd, &st)) {
-		ret = -errno;
-		target_close(t);
-	}
-out:
-	if (!ret) {
-		t->size = st.st_size;
-		return 0;
-	}
-	if (quiet)
-		return ret;
+}
 
+static void report(pid_t pid, int ret)
+{
 	switch (ret) {
 	case -ESRCH:
 		say("there is no process %d", pid);
@@ -89,12 +87,49 @@ out:
 	default:
 		say("process %d: cannot get at its guest_memfd: %s", pid, strerror(-ret));
 	}
+}
+
+/* 0, or -errno; reported unless quiet. */
+int target_open(pid_t pid, struct target *t, bool quiet)
+{
+	int ret;
+
+	t->pid = pid;
+	t->fd = -1;
+	t->pidfd = syscall(SYS_pidfd_open, pid, 0);
+	ret = t->pidfd < 0 ? -errno : target_take(t);
+	if (ret) {
+		target_close(t);
+		if (!quiet)
+			report(pid, ret);
+	}
 	return ret;
+}
+
+/*
+ * Waits up to ms milliseconds, or less if *sig_fd, a signalfd, has a signal: it becomes -1
+ * then. True once the process has ended.
+ */
+bool target_ended(struct target *t, int *sig_fd, int ms)
+{
+	struct pollfd fds[] = {
+		{ .fd = t->pidfd, .events = POLLIN },
+		{ .fd = *sig_fd, .events = POLLIN },
+	};
+
+	if (poll(fds, ARRAY_SIZE(fds), ms) <= 0)
+		return false;
+	if (fds[1].revents) {
+		close(*sig_fd);
+		*sig_fd = -1;
+	}
+	return fds[0].revents;
 }
 
 void target_close(struct target *t)
 {
-	if (t->fd >= 0)
-		close(t->fd);
-	t->fd = -1;
+	target_drop(t);
+	if (t->pidfd >= 0)
+		close(t->pidfd);
+	t->pidfd = -1;
 }

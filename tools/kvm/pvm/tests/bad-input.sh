@@ -60,7 +60,14 @@ expect 2 "exclude" pvm run --kernel $image --protected --unprotected
 expect 2 "" pvm run --kernel $image --nonsense
 expect 2 "" pvm nonsense
 expect 2 "" pvm map notapid
-expect 2 "" pvm poke 1
+expect 2 "one PID" pvm map --watch
+expect 2 "--watch" pvm map 1 --watch=0
+expect 2 "--svg" pvm map 1 --svg
+expect 2 "one PID" pvm poke
+expect 2 "--gpa" pvm poke 1 --len 4
+expect 2 "--punch" pvm poke 1 --gpa 0x80000000 --punch
+expect 1 "guest_memfd" pvm poke 1
+expect 1 "no process" pvm map 999999
 
 mv /dev/kvm /dev/kvm.away
 expect 3 "/dev/kvm" pvm run --kernel $image --initrd $initrd

@@ -350,6 +350,184 @@ static void test_image(void)
 	unlink(path);
 }
 
+static uint8_t states[512];
+
+static const char *draw(struct map *map, bool svg)
+{
+	static char *text;
+	size_t size;
+	FILE *f;
+
+	free(text);
+	f = open_memstream(&text, &size);
+	if (svg)
+		map_draw_svg(f, map);
+	else
+		map_draw(f, map, false);
+	fclose(f);
+	return text;
+}
+
+static unsigned int count(const char *text, const char *what)
+{
+	unsigned int n = 0;
+
+	for (const char *p = text; (p = strstr(p, what)); p++)
+		n++;
+	return n;
+}
+
+static void test_layout(void)
+{
+	static const uint64_t sizes[] = {
+		1, 63, 64, 65, 1023, 1024, 1025, 2048, 8192, 24576, 32768, 32769, 1 << 24,
+	};
+	struct map_layout l;
+
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		map_layout(sizes[i], 64, 16, &l);
+		CHECK(l.columns == 64 && l.cells && l.cells <= 1024);
+		CHECK(!(l.per_cell & (l.per_cell - 1)));
+		/* All pages have a cell, and no cell is empty; the cells are as small as can be. */
+		CHECK(l.cells * l.per_cell >= sizes[i] && (l.cells - 1) * l.per_cell < sizes[i]);
+		CHECK(l.per_cell == 1 || sizes[i] > l.per_cell / 2 * 1024);
+	}
+	map_layout(0, 64, 16, &l);
+	CHECK(!l.cells);
+}
+
+static char cell(uint64_t untouched, uint64_t relinquished, uint64_t private, uint64_t shared,
+		 uint64_t poisoned)
+{
+	struct map_counts c = {
+		.pages = { untouched, relinquished, private, shared, poisoned },
+	};
+
+	return map_char(&c);
+}
+
+static void test_cells(void)
+{
+	CHECK(cell(4, 0, 0, 0, 0) == '.' && cell(0, 4, 0, 0, 0) == '-');
+	CHECK(cell(0, 0, 4, 0, 0) == '#' && cell(0, 0, 0, 4, 0) == 'S');
+	CHECK(cell(3, 1, 0, 0, 0) == '-');
+	CHECK(cell(1, 0, 3, 0, 0) == '+' && cell(0, 3, 1, 0, 0) == '+');
+	/* A page that the host can see, or that is lost, is never hidden by its neighbours. */
+	CHECK(cell(0, 0, 3, 1, 0) == 's' && cell(3, 0, 0, 1, 0) == 's' && cell(0, 3, 0, 1, 0) == 's');
+	CHECK(cell(1, 1, 1, 1, 1) == 'X' && cell(0, 0, 0, 0, 4) == 'X');
+}
+
+static void test_picture(void)
+{
+	struct map map = { .pages = 100, .state = states, .has_private = true };
+	const char *text;
+
+	memset(states, PAGE_UNTOUCHED, sizeof(states));
+	memset(states, PAGE_PRIVATE, 10);
+	memset(states + 62, PAGE_SHARED, 4);
+
+	/* A row of 64 pages, and the rest; a run that goes on in the next row. */
+	text = draw(&map, false);
+	CHECK(strstr(text, " 80000000 ##########....") && strstr(text, ".SS\n 80040000 SS..."));
+	CHECK(strstr(text, "private              10 pages") && strstr(text, "shared                4"));
+	CHECK(strstr(text, "one character is 4K\n") && !strstr(text, "relinquished"));
+	states[99] = PAGE_RELINQUISHED;
+	map.tells_holes = true;
+	map.unbound = 3;
+	map.relinquished = 77;
+	text = draw(&map, false);
+	CHECK(strstr(text, "never touched        85") && strstr(text, "relinquished          1"));
+	CHECK(strstr(text, "poisoned              0") && strstr(text, "3 pages are in no"));
+	CHECK(strstr(text, "77 pages relinquished so far") && !strstr(text, "BUG"));
+	CHECK(strstr(text, "..-\n"));
+	map.has_private = false;
+	CHECK(strstr(draw(&map, false), "no private memory"));
+
+	/* One rectangle for each run, one for the background, one or two for each state. */
+	text = draw(&map, true);
+	CHECK(!strncmp(text, "<svg ", 5) && !strcmp(text + strlen(text) - 7, "</svg>\n"));
+	CHECK(count(text, "<rect") == 5 + 1 + 7 && count(text, "<text") == count(text, "</text>"));
+	CHECK(strstr(text, "relinquished: 1 pages"));
+
+	map.pages = 512;
+	memset(states, PAGE_POISONED, sizeof(states));
+	text = draw(&map, false);
+	CHECK(count(text, "\n 8") == 7 && count(text, "X") == 513);
+	map.pages = 0;
+	CHECK(strstr(draw(&map, false), "0 pages") && strstr(draw(&map, true), "</svg>"));
+}
+
+static void test_debugfs(void)
+{
+	struct map map = { .pages = 16, .state = states };
+	struct map_counts c;
+
+	memset(states, PAGE_UNTOUCHED, sizeof(states));
+	memset(states, PAGE_PRIVATE, 4);
+	CHECK(!map_debugfs_line(&map, "0000-4000 private resident 80000-80004 slot 0\n"));
+	CHECK(!map_debugfs_line(&map, "4000-6000 private hole unbound\n") && map.unbound == 2);
+	CHECK(!map.tells_holes && !memchr(states, PAGE_RELINQUISHED, 16));
+	/* One that has come back since it was read there is not relinquished any more. */
+	CHECK(!map_debugfs_line(&map, "3000-8000 private relinquished 80003-80008 slot 0\n"));
+	CHECK(!map_debugfs_line(&map, "f000-10000 shared hole 8000f-80010 slot 0 el2 poisoned\n"));
+	CHECK(!map_debugfs_line(&map, "8000-9000 shared hole 80008-80009 slot 0 el2 owned DISAGREES\n"));
+	CHECK(map.tells_holes && map.unbound == 2 && map.disputed == 1);
+	map_count_range(&map, 0, UINT64_MAX, &c);
+	CHECK(c.pages[PAGE_PRIVATE] == 4 && c.pages[PAGE_RELINQUISHED] == 4 &&
+	      c.pages[PAGE_POISONED] == 1 && c.pages[PAGE_UNTOUCHED] == 7);
+	map_count_range(&map, 3, 2, &c);
+	CHECK(c.pages[PAGE_PRIVATE] == 1 && c.pages[PAGE_RELINQUISHED] == 1);
+
+	/* Nothing beyond the file, and no nonsense. */
+	CHECK(map_debugfs_line(&map, "f000-11000 shared hole 8000f-80011 slot 0 el2 poisoned"));
+	CHECK(map_debugfs_line(&map, "ffffffffffffe000-fffffffffffff000 shared hole a b el2 poisoned"));
+	CHECK(map_debugfs_line(&map, "4000-4000 private hole unbound"));
+	CHECK(map_debugfs_line(&map, "5000-4000 private hole unbound"));
+	CHECK(map_debugfs_line(&map, "0-1000 private"));
+	CHECK(map_debugfs_line(&map, "") && map_debugfs_line(&map, "hello"));
+}
+
+static int parse_map(struct map_options *opt, char *words)
+{
+	char *argv[9] = { "map" }, *save;
+	int argc = 1;
+
+	for (char *w = strtok_r(words, " ", &save); w; w = strtok_r(NULL, " ", &save))
+		argv[argc++] = w;
+	return map_parse(argc, argv, opt);
+}
+
+static void test_map_options(void)
+{
+	struct map_options opt;
+
+#define PARSE_MAP(text) ({							\
+	static char __w[sizeof(text)];						\
+										\
+	memcpy(__w, text, sizeof(text));					\
+	parse_map(&opt, __w);							\
+})
+	CHECK(!PARSE_MAP("7") && opt.pid == 7 && !opt.watch && !opt.svg);
+	CHECK(!PARSE_MAP("7 --watch") && opt.pid == 7 && opt.watch && opt.seconds == 1);
+	CHECK(!PARSE_MAP("--watch 7") && opt.pid == 7 && opt.watch && opt.seconds == 1);
+	CHECK(!PARSE_MAP("--watch 5 7") && opt.pid == 7 && opt.seconds == 5);
+	CHECK(!PARSE_MAP("7 --watch 5") && opt.pid == 7 && opt.seconds == 5);
+	CHECK(!PARSE_MAP("--watch=5 7") && opt.pid == 7 && opt.seconds == 5);
+	CHECK(!PARSE_MAP("--watch --svg a 7") && opt.pid == 7 && opt.watch && !strcmp(opt.svg, "a"));
+	CHECK(!PARSE_MAP("--svg=b 7") && !strcmp(opt.svg, "b"));
+	CHECK(PARSE_MAP("") == PVM_EXIT_USAGE);
+	CHECK(PARSE_MAP("--watch") == PVM_EXIT_USAGE);
+	CHECK(PARSE_MAP("7 8") == PVM_EXIT_USAGE);
+	CHECK(PARSE_MAP("7 --watch 5 8") == PVM_EXIT_USAGE);
+	CHECK(PARSE_MAP("7 --watch=0") == PVM_EXIT_USAGE);
+	CHECK(PARSE_MAP("7 --watch 0") == PVM_EXIT_USAGE);
+	CHECK(PARSE_MAP("7 --watch=x") == PVM_EXIT_USAGE);
+	CHECK(PARSE_MAP("7 --watch -1") == PVM_EXIT_USAGE);
+	CHECK(PARSE_MAP("7 --svg") == PVM_EXIT_USAGE);
+	CHECK(PARSE_MAP("7 --colour") == PVM_EXIT_USAGE);
+	CHECK(PARSE_MAP("notapid") == PVM_EXIT_USAGE);
+}
+
 int main(void)
 {
 	/* The messages are for people; here only the results count. */
@@ -363,6 +541,11 @@ int main(void)
 	test_options();
 	test_trace();
 	test_image();
+	test_layout();
+	test_cells();
+	test_picture();
+	test_debugfs();
+	test_map_options();
 	printf("%d checks, %d failed\n", tests, failed);
 	return failed != 0;
 }
