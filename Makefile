@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 MAKEFLAGS += --no-print-directory --no-builtin-rules
-export ARCH CPU SMP MEM MODE ICOUNT SEED KARGS FILES CMD TIMEOUT DEBUG T PATCH FORCE LINUX_TARBALL DEBIAN_MIRROR
+export ARCH CPU SMP MEM MODE ICOUNT SEED KARGS FILES CMD TIMEOUT DEBUG T PATCH FORCE LINUX_TARBALL DEBIAN_MIRROR DISK GUEST DEBIAN_SUITE
 
 # What the user wrote, dollar signs and all, is for the shell of the emulated host.
 $(foreach v,CMD KARGS FILES,$(if $(filter command line environment,$(origin $v)),$(eval override $v := $$(value $v))))
@@ -23,9 +23,14 @@ help: ## this list
 demo := /bin/pvm demo --kernel /boot/Image --initrd /boot/guest.cpio --mem 128M --cpus 2 --protected
 
 .PHONY: run
-run: ## boot the emulated pKVM host, run a protected Linux guest, show the evidence
+run: ## boot the emulated pKVM host, run a protected Linux guest, show the evidence; GUEST=debian: a login
+ifeq ($(GUEST),debian)
+	@scripts/debian run
+else
+	$(if $(GUEST),$(error GUEST=$(GUEST) is not: debian))
 	@scripts/build arm64 $(debug)
 	@ARCH=arm64 STRICT=1 CMD='$(demo)' scripts/vm exec demo
+endif
 
 .PHONY: shell
 shell: ## a root shell on the emulated host
