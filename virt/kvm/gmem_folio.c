@@ -35,7 +35,6 @@ pgoff_t kvm_gmem_populated_run(struct address_space *mapping, pgoff_t start, pgo
 	return index;
 }
 
-
 /*
  * Folios leave by truncation only, which takes them from the guest first. To soft offline
  * one that is clean and not mapped looks as good as free otherwise.
@@ -100,7 +99,7 @@ static int fill_one(struct inode *inode, pgoff_t index)
 	return ret;
 }
 
-/* Nobody has asked for these pages: nobody is reclaimed from, or killed, for them. */
+/* Nobody has asked for these pages: nobody is killed for them, and no attempt is repeated. */
 static gfp_t gfp_around(struct address_space *mapping)
 {
 	return mapping_gfp_mask(mapping) | __GFP_NORETRY | __GFP_NOWARN;

@@ -4,7 +4,8 @@
 
 /*
  * The locks of what EL2 knows about memory, in the order in which they are taken: the host's
- * (host_lock_component()), the hypervisor's, a guest's (guest_lock_component()).
+ * (host_lock_component()), the hypervisor's, a guest's (guest_lock_component()). Whoever
+ * needs the table of VMs as well takes vm_table_lock before any of them.
  *
  * Debug builds know which CPU holds the host's and a guest's lock: that somebody holds
  * it, which is all that hyp_assert_lock_held() sees, proves nothing.
