@@ -165,6 +165,7 @@ arch_setup() {
 	[ "$native" = "$DEB_ARCH" ] || CROSS=$TRIPLET-
 	SYSROOT=$CACHE/sysroot-$DEB_ARCH
 	BUILD=$(tree_path)/out-$FLAVOUR
+	KHDR=$(tree_path)/out-$ARCH/usr/include
 }
 
 # on_switch VALUE: true for DEBUG=1, ICOUNT=1 and the like.
