@@ -67,8 +67,7 @@ pgoff_t kvm_gmem_isolate_range(struct address_space *mapping, pgoff_t start, pgo
 /* gmem_folio.c */
 bool kvm_gmem_release_folio(struct folio *folio, gfp_t gfp);
 struct folio *kvm_gmem_get_shared_folio(struct inode *inode, pgoff_t index);
-pgoff_t kvm_gmem_populated_run(struct address_space *mapping, pgoff_t start, pgoff_t end,
-			       bool *populated);
+pgoff_t kvm_gmem_presence_run(struct inode *inode, pgoff_t start, pgoff_t end, u64 *flags);
 
 /* gmem_error.c */
 int kvm_gmem_memory_failure(struct address_space *mapping, struct folio *folio);

@@ -274,16 +274,14 @@ static int get_attributes(struct file *file, struct kvm_memory_attributes2 *req)
 	struct inode *inode = file_inode(file);
 	pgoff_t start = req->offset >> PAGE_SHIFT;
 	pgoff_t end = start + (req->size >> PAGE_SHIFT);
-	bool populated;
 
 	filemap_invalidate_lock_shared(inode->i_mapping);
 	req->attributes = kvm_gmem_attrs_load(kvm_gmem_attrs(inode), start);
 	end = kvm_gmem_attrs_run(kvm_gmem_attrs(inode), start, end);
-	end = kvm_gmem_populated_run(inode->i_mapping, start, end, &populated);
+	end = kvm_gmem_presence_run(inode, start, end, &req->flags);
 	filemap_invalidate_unlock_shared(inode->i_mapping);
 
 	req->size = (u64)(end - start) << PAGE_SHIFT;
-	req->flags = populated ? KVM_MEMORY_ATTRIBUTES2_POPULATED : 0;
 	return 0;
 }
 

@@ -2,7 +2,7 @@
 /*
  * debugfs: the map of each guest_memfd, kvm/PID-FD/guest_memfd-INODE, a line per run:
  *
- *   start-end private|shared resident|hole gfn-gfn slot N
+ *   start-end private|shared resident|poisoned|hole|given-up gfn-gfn slot N
  *
  * or "unbound" in place of gfns and slot. Offsets are in bytes, ends are exclusive, numbers
  * but the slot's are hexadecimal. Where the trusted side can be asked, the line of a slot goes
@@ -23,7 +23,7 @@ struct map_run {
 	pgoff_t start;
 	pgoff_t end;
 	bool private;
-	bool populated;
+	u64 presence;
 	struct kvm_memory_slot *slot;
 	enum kvm_gmem_owner owner;
 };
@@ -85,7 +85,7 @@ static void find_run(struct file *file, pgoff_t start, struct map_run *run)
 		run->owner = owner_run(kvm_gmem_file_to_kvm(file), run->slot, start, &run->end);
 
 	/* Last: a fault fills a hole before it gives the page to the guest. */
-	run->end = kvm_gmem_populated_run(inode->i_mapping, start, run->end, &run->populated);
+	run->end = kvm_gmem_presence_run(inode, start, run->end, &run->presence);
 }
 
 /* What is being shown; found once, for pages come under the shared lock. */
@@ -126,6 +126,15 @@ static void map_stop(struct seq_file *m, void *v)
 	filemap_invalidate_unlock_shared(iter->file->f_mapping);
 }
 
+static const char *presence_word(u64 presence)
+{
+	if (presence & KVM_MEMORY_ATTRIBUTES2_POISONED)
+		return "poisoned";
+	if (presence & KVM_MEMORY_ATTRIBUTES2_POPULATED)
+		return "resident";
+	return presence & KVM_MEMORY_ATTRIBUTES2_GIVEN_UP ? "given-up" : "hole";
+}
+
 static void show_owner(struct seq_file *m, const struct map_run *run)
 {
 	static const char * const words[KVM_GMEM_NR_OWNERS] = {
@@ -138,7 +147,8 @@ static void show_owner(struct seq_file *m, const struct map_run *run)
 
 	if (run->owner < KVM_GMEM_NR_OWNERS && words[run->owner])
 		seq_printf(m, " el2 %s", words[run->owner]);
-	if (kvm_gmem_owner_disagrees(run->owner, run->private, run->populated))
+	if (kvm_gmem_owner_disagrees(run->owner, run->private,
+				     run->presence & KVM_MEMORY_ATTRIBUTES2_POPULATED))
 		seq_puts(m, " DISAGREES");
 }
 
@@ -150,7 +160,7 @@ static int map_show(struct seq_file *m, void *v)
 
 	seq_printf(m, "%016llx-%016llx %s %s ", (u64)run->start << PAGE_SHIFT,
 		   (u64)run->end << PAGE_SHIFT, run->private ? "private" : "shared",
-		   run->populated ? "resident" : "hole");
+		   presence_word(run->presence));
 
 	if (run->slot && kvm_gmem_index_to_gfns(run->slot->base_gfn, run->slot->gmem.pgoff,
 						run->slot->npages, run->start, run->end,

@@ -16,18 +16,41 @@
 
 #include "gmem.h"
 
-/* Returns the end of the run of pages, or of holes, that begins at start. */
-pgoff_t kvm_gmem_populated_run(struct address_space *mapping, pgoff_t start, pgoff_t end,
-			       bool *populated)
+static u64 presence(struct address_space *mapping, pgoff_t index)
 {
+	struct folio *folio = xa_load(&mapping->i_pages, index);
+
+	if (!folio)
+		return 0;
+
+	return KVM_MEMORY_ATTRIBUTES2_POPULATED |
+	       (folio_test_hwpoison(folio) ? KVM_MEMORY_ATTRIBUTES2_POISONED : 0);
+}
+
+/**
+ * kvm_gmem_presence_run() - what is in memory of a file, and up to where
+ * @inode: a guest_memfd inode; invalidate_lock held
+ * @start: an offset
+ * @end: do not look beyond; @end > @start
+ * @flags: set to the KVM_MEMORY_ATTRIBUTES2_* that hold for all of the run; 0 is a hole that
+ *	   nobody has made
+ *
+ * Return: the first offset after @start, at most @end, for which others hold.
+ */
+pgoff_t kvm_gmem_presence_run(struct inode *inode, pgoff_t start, pgoff_t end, u64 *flags)
+{
+	struct address_space *mapping = inode->i_mapping;
 	pgoff_t index = start + 1;
 
 	/* Holes are filled under the shared lock: what was one just now need not be. */
-	*populated = xa_load(&mapping->i_pages, start);
-	if (!*populated)
+	*flags = presence(mapping, start);
+	if (!*flags) {
+		if (kvm_gmem_attrs_given_up(kvm_gmem_attrs(inode), start, &end))
+			*flags = KVM_MEMORY_ATTRIBUTES2_GIVEN_UP;
 		return xa_find(&mapping->i_pages, &index, end - 1, XA_PRESENT) ? index : end;
+	}
 
-	while (index < end && xa_load(&mapping->i_pages, index)) {
+	while (index < end && presence(mapping, index) == *flags) {
 		index++;
 		cond_resched();
 	}
@@ -213,14 +236,12 @@ static long fill_some(struct inode *inode, pgoff_t start, pgoff_t end)
  */
 static bool may_fill(struct inode *inode, pgoff_t start, pgoff_t *end)
 {
-	struct kvm_gmem_attrs *attrs = kvm_gmem_attrs(inode);
-	bool given_up, populated;
+	u64 flags;
 
-	*end = kvm_gmem_attrs_run(attrs, start, *end);
-	given_up = kvm_gmem_attrs_given_up(attrs, start, end);
-	*end = kvm_gmem_populated_run(inode->i_mapping, start, *end, &populated);
+	*end = kvm_gmem_attrs_run(kvm_gmem_attrs(inode), start, *end);
+	*end = kvm_gmem_presence_run(inode, start, *end, &flags);
 
-	return kvm_gmem_is_private(inode, start) && !given_up && !populated;
+	return kvm_gmem_is_private(inode, start) && !flags;
 }
 
 /*

@@ -38,8 +38,17 @@ struct kvm_memory_attributes2 {
 	__u64 reserved[11];
 };
 
-/* GET: every page of the run is in memory; without it, none is. */
+/*
+ * GET, each for every page of the run:
+ * POPULATED: it is in memory; without it, none is.
+ * GIVEN_UP: it is a hole that was made on purpose, by PUNCH_HOLE or by the guest's giving the
+ *	     memory up. May also be set for one that was never touched, if the host once had no
+ *	     memory to be exact.
+ * POISONED: memory failure has struck it; comes with POPULATED, until PUNCH_HOLE.
+ */
 #define KVM_MEMORY_ATTRIBUTES2_POPULATED	(1ULL << 0)
+#define KVM_MEMORY_ATTRIBUTES2_GIVEN_UP		(1ULL << 1)
+#define KVM_MEMORY_ATTRIBUTES2_POISONED		(1ULL << 2)
 
 /*
  * Set the attributes of [offset, offset + size): all of it or nothing.
@@ -56,7 +65,7 @@ struct kvm_memory_attributes2 {
 
 /*
  * Read the run that begins at offset: size becomes the number of bytes, at most the
- * size given, that have the same attributes and are all populated or all not.
+ * size given, that have the same attributes and flags.
  * Errors as above, except EAGAIN, EPERM and ENOMEM.
  */
 #define KVM_GET_MEMORY_ATTRIBUTES2	_IOWR(KVMIO, 0xd6, struct kvm_memory_attributes2)
