@@ -8,18 +8,6 @@
 
 #include "pvm.h"
 
-/*
- * Why a hole is one, and that a page is lost. A kernel without these flags never sets
- * them; what they would tell apart then looks as if it were never touched.
- */
-#ifdef KVM_MEMORY_ATTRIBUTES2_GIVEN_UP
-const bool gmem_tells_holes = true;
-#else
-const bool gmem_tells_holes;
-#define KVM_MEMORY_ATTRIBUTES2_GIVEN_UP	(1ULL << 1)
-#define KVM_MEMORY_ATTRIBUTES2_POISONED	(1ULL << 2)
-#endif
-
 #define SET_TRIES	500
 #define SET_PAUSE_NS	2000000
 

@@ -64,12 +64,12 @@ static int read_attributes(const struct target *t, struct map *map)
 /*
  * A line of the kernel's own map: "START-END private|shared STATE GFNs slot N", or
  * "unbound" in place of the last three; some kernels add EL2's word, and their own on
- * whether that can be true. What we take from it is what the attributes may not tell.
+ * whether that can be true. What we take from it is what the attributes do not tell.
  */
 int map_debugfs_line(struct map *map, const char *line)
 {
 	char attribute[16], state[16], gfns[48];
-	bool relinquished, poisoned = strstr(line, " el2 poisoned");
+	bool poisoned = strstr(line, " el2 poisoned");
 	unsigned long long start, end;
 
 	if (sscanf(line, "%llx-%llx %15s %15s %47s", &start, &end, attribute, state, gfns) != 5)
@@ -83,14 +83,8 @@ int map_debugfs_line(struct map *map, const char *line)
 		map->unbound += end - start;
 	if (strstr(line, " DISAGREES"))
 		map->disputed += end - start;
-	relinquished = !strcmp(state, "relinquished");
-	map->tells_holes |= relinquished;
-	for (uint64_t i = start; i < end; i++) {
-		if (poisoned)
-			map->state[i] = PAGE_POISONED;
-		else if (relinquished && map->state[i] == PAGE_UNTOUCHED)
-			map->state[i] = PAGE_RELINQUISHED;
-	}
+	for (uint64_t i = start; poisoned && i < end; i++)
+		map->state[i] = PAGE_POISONED;
 	return 0;
 }
 
@@ -151,7 +145,6 @@ int map_read(const struct target *t, struct map *map)
 	*map = (struct map) {
 		.pages = t->size / PVM_PAGE,
 		.state = calloc(t->size / PVM_PAGE + 1, 1),
-		.tells_holes = gmem_tells_holes,
 	};
 	if (!map->state)
 		return -ENOMEM;

@@ -124,19 +124,6 @@ static void put_cells(FILE *f, enum cell cell, uint64_t nr, bool colour)
 		fputs("\033[m", f);
 }
 
-/* Without the kernel's word on it, a hole is a hole. */
-static const char *state_name(const struct map *map, unsigned int i)
-{
-	return states[i].state == PAGE_UNTOUCHED && !map->tells_holes ? "not there" :
-								       states[i].name;
-}
-
-static bool is_in_legend(const struct map *map, unsigned int i, uint64_t pages)
-{
-	return pages || map->tells_holes || states[i].state == PAGE_PRIVATE ||
-	       states[i].state == PAGE_SHARED || states[i].state == PAGE_UNTOUCHED;
-}
-
 /* What is said only if there is something to say. */
 static void draw_remark(FILE *f, uint64_t pages, const char *what)
 {
@@ -153,11 +140,9 @@ static void draw_legend(FILE *f, const struct map *map, const struct map_layout 
 	for (unsigned int i = 0; i < ARRAY_SIZE(states); i++) {
 		uint64_t n = all.pages[states[i].state];
 
-		if (!is_in_legend(map, i, n))
-			continue;
 		fprintf(f, "%10s", "");
 		put_cells(f, states[i].wholly, 1, colour);
-		fprintf(f, " %-14s%9llu pages %9.1f MiB", state_name(map, i),
+		fprintf(f, " %-14s%9llu pages %9.1f MiB", states[i].name,
 			(unsigned long long)n, n * PVM_PAGE / 1048576.0);
 		if (states[i].partly != NR_CELLS) {
 			fputs("   ", f);
@@ -223,13 +208,11 @@ static void svg_legend(FILE *f, const struct map *map, unsigned int y)
 	for (unsigned int i = 0; i < ARRAY_SIZE(states); i++) {
 		uint64_t n = all.pages[states[i].state];
 
-		if (!is_in_legend(map, i, n))
-			continue;
 		svg_rect(f, SVG_LEFT, y - 11, 13, 13, states[i].wholly);
 		if (states[i].partly != NR_CELLS)
 			svg_rect(f, SVG_LEFT + 15, y - 11, 13, 13, states[i].partly);
 		fprintf(f, "<text x=\"%u\" y=\"%u\">%s%s: %llu pages, %.1f MiB</text>\n",
-			SVG_LEFT + 36, y, state_name(map, i),
+			SVG_LEFT + 36, y, states[i].name,
 			states[i].partly != NR_CELLS ? " (wholly, in part)" : "",
 			(unsigned long long)n, n * PVM_PAGE / 1048576.0);
 		y += SVG_LINE;

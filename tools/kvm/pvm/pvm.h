@@ -218,8 +218,8 @@ int copy_to_fragile(void *dst, const void *src, size_t len);
 
 /* What a page of the guest's is, to the host. */
 enum page_state {
-	PAGE_UNTOUCHED,			/* nothing is there */
-	PAGE_RELINQUISHED,		/* nothing is there any more: the guest gave it up */
+	PAGE_UNTOUCHED,			/* nothing is there yet */
+	PAGE_RELINQUISHED,		/* nothing is there any more: guest or host gave it up */
 	PAGE_PRIVATE,
 	PAGE_SHARED,
 	PAGE_POISONED,			/* destroyed under the guest */
@@ -227,8 +227,6 @@ enum page_state {
 };
 
 /* attributes.c: ioctls on a guest_memfd, of this process or another's */
-extern const bool gmem_tells_holes;	/* PAGE_RELINQUISHED is not taken for PAGE_UNTOUCHED */
-
 struct gmem_run {
 	uint64_t offset;
 	uint64_t size;
@@ -319,7 +317,6 @@ struct map {
 	uint64_t disputed;		/* of which EL2 says what cannot be */
 	uint64_t relinquished, reclaimed; /* in the VM's life */
 	bool has_private;		/* the guest can have private memory */
-	bool tells_holes;
 };
 
 struct map_counts {

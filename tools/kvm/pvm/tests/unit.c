@@ -430,9 +430,8 @@ static void test_picture(void)
 	text = draw(&map, false);
 	CHECK(strstr(text, " 80000000 ##########....") && strstr(text, ".SS\n 80040000 SS..."));
 	CHECK(strstr(text, "private              10 pages") && strstr(text, "shared                4"));
-	CHECK(strstr(text, "one character is 4K\n") && !strstr(text, "relinquished"));
+	CHECK(strstr(text, "one character is 4K\n") && strstr(text, "relinquished          0"));
 	states[99] = PAGE_RELINQUISHED;
-	map.tells_holes = true;
 	map.unbound = 3;
 	map.relinquished = 77;
 	text = draw(&map, false);
@@ -466,17 +465,15 @@ static void test_debugfs(void)
 	memset(states, PAGE_PRIVATE, 4);
 	CHECK(!map_debugfs_line(&map, "0000-4000 private resident 80000-80004 slot 0\n"));
 	CHECK(!map_debugfs_line(&map, "4000-6000 private hole unbound\n") && map.unbound == 2);
-	CHECK(!map.tells_holes && !memchr(states, PAGE_RELINQUISHED, 16));
-	/* One that has come back since it was read there is not relinquished any more. */
-	CHECK(!map_debugfs_line(&map, "3000-8000 private relinquished 80003-80008 slot 0\n"));
+	CHECK(!map_debugfs_line(&map, "3000-8000 private given-up 80003-80008 slot 0\n"));
 	CHECK(!map_debugfs_line(&map, "f000-10000 shared hole 8000f-80010 slot 0 el2 poisoned\n"));
 	CHECK(!map_debugfs_line(&map, "8000-9000 shared hole 80008-80009 slot 0 el2 owned DISAGREES\n"));
-	CHECK(map.tells_holes && map.unbound == 2 && map.disputed == 1);
+	CHECK(map.unbound == 2 && map.disputed == 1);
 	map_count_range(&map, 0, UINT64_MAX, &c);
-	CHECK(c.pages[PAGE_PRIVATE] == 4 && c.pages[PAGE_RELINQUISHED] == 4 &&
-	      c.pages[PAGE_POISONED] == 1 && c.pages[PAGE_UNTOUCHED] == 7);
+	CHECK(c.pages[PAGE_PRIVATE] == 4 && c.pages[PAGE_POISONED] == 1 &&
+	      c.pages[PAGE_UNTOUCHED] == 11);
 	map_count_range(&map, 3, 2, &c);
-	CHECK(c.pages[PAGE_PRIVATE] == 1 && c.pages[PAGE_RELINQUISHED] == 1);
+	CHECK(c.pages[PAGE_PRIVATE] == 1 && c.pages[PAGE_UNTOUCHED] == 1);
 
 	/* Nothing beyond the file, and no nonsense. */
 	CHECK(map_debugfs_line(&map, "f000-11000 shared hole 8000f-80011 slot 0 el2 poisoned"));
