@@ -10,7 +10,6 @@
 #include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
-#include <time.h>
 #include <linux/compiler.h>
 #include <linux/falloc.h>
 #include <sys/mman.h>
@@ -37,28 +36,6 @@ static size_t page;
 #define OFF(n)		((u64)(n) * page)
 #define FIRST(vcpu)	(BIG + (vcpu)->id * OWN)
 
-static u64 now_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000000ULL + t.tv_nsec / 1000;
-}
-
-static int write_to(const char *dir, const char *file, const char *what)
-{
-	char path[160];
-	int fd, ret;
-
-	snprintf(path, sizeof(path), "%s/%s", dir, file);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	ret = write(fd, what, strlen(what)) < 0 ? -errno : 0;
-	close(fd);
-	return ret;
-}
-
 struct guest {
 	struct pkvm_vm vm;
 	int fd;
@@ -67,18 +44,13 @@ struct guest {
 
 static void guest_begin(struct guest *g)
 {
-	pkvm_vm_create(&g->vm, NR_VCPUS, PKVM_VM_PROTECTED);
-	g->fd = gmem_create(g->vm.fd, OFF(NR_PAGES), GUEST_MEMFD_FLAG_MMAP);
-	TEST_ASSERT(g->fd >= 0, "guest_memfd: %d", g->fd);
-	g->mem = gmem_map(g->fd, OFF(NR_PAGES));
-	TEST_ASSERT(!pkvm_slot_gmem(&g->vm, 0, MEM_GPA, OFF(NR_PAGES), g->fd, 0), "slot");
+	g->fd = pkvm_vm_create_gmem(&g->vm, NR_VCPUS, MEM_GPA, OFF(NR_PAGES),
+				    GUEST_MEMFD_FLAG_MMAP, &g->mem);
 }
 
 static void guest_end(struct guest *g)
 {
-	pkvm_vm_destroy(&g->vm);
-	munmap(g->mem, OFF(NR_PAGES));
-	close(g->fd);
+	pkvm_vm_destroy_gmem(&g->vm, g->fd, g->mem, OFF(NR_PAGES));
 }
 
 FIXTURE(interrupt) {
@@ -343,9 +315,9 @@ static u64 time_of(struct guest *g, enum op op)
 	u64 start;
 
 	prepare_op(g, op);
-	start = now_us();
+	start = gmem_now_us();
 	TEST_ASSERT(!do_op(g, op), "%s", op_names[op]);
-	return now_us() - start;
+	return gmem_now_us() - start;
 }
 
 #define MOMENTS		5
@@ -447,7 +419,7 @@ static int set_online(int cpu, bool online)
 	char dir[64];
 
 	snprintf(dir, sizeof(dir), CPUS "/cpu%d", cpu);
-	return write_to(dir, "online", online ? "1" : "0");
+	return gmem_write_to(dir, "online", online ? "1" : "0");
 }
 
 /* A cycle: each of the CPUs, the first one too if it can go, was away and has come back. */
@@ -568,7 +540,7 @@ TEST_F_TIMEOUT(interrupt, cpus_go_under_vm_lives, 180)
 
 static void never_kill_me(void)
 {
-	write_to("/proc/self", "oom_score_adj", "-1000");
+	gmem_write_to("/proc/self", "oom_score_adj", "-1000");
 }
 
 /*
@@ -590,10 +562,10 @@ static struct cage *cage_open(void)
 	sem_init(&c->ask, 1, 0);
 	sem_init(&c->answer, 1, 0);
 	snprintf(c->dir, sizeof(c->dir), CGROUPS "/interrupt%d", getpid());
-	write_to(CGROUPS, "cgroup.subtree_control", "+memory");
+	gmem_write_to(CGROUPS, "cgroup.subtree_control", "+memory");
 	if (mkdir(c->dir, 0700))
 		return NULL;
-	if (!write_to(c->dir, "memory.max", "max"))
+	if (!gmem_write_to(c->dir, "memory.max", "max"))
 		return c;
 	rmdir(c->dir);
 	return NULL;
@@ -603,7 +575,7 @@ static void cage_enter(struct cage *c, struct guest *g)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	never_kill_me();
-	TEST_ASSERT(!write_to(c->dir, "cgroup.procs", "0"), "cgroup.procs");
+	TEST_ASSERT(!gmem_write_to(c->dir, "cgroup.procs", "0"), "cgroup.procs");
 	guest_begin(g);
 	guest_fill(&g->vm.vcpu[0], GPA(BIG), OWN, STAMP, 1, page);
 	TEST_ASSERT(!guest_check(&g->vm.vcpu[1], GPA(BIG), OWN, STAMP, 1, page), "content");
@@ -620,18 +592,9 @@ static void cage_ask(struct cage *c)
 
 static u64 cage_read(struct cage *c, const char *file, const char *name)
 {
-	char path[160], line[128];
-	u64 val = 0;
-	FILE *f;
+	u64 val;
 
-	snprintf(path, sizeof(path), "%s/%s", c->dir, file);
-	f = fopen(path, "r");
-	while (f && fgets(line, sizeof(line), f)) {
-		if (!strncmp(line, name, strlen(name)))
-			val = strtoull(line + strlen(name), NULL, 10);
-	}
-	if (f)
-		fclose(f);
+	TEST_ASSERT(gmem_read_field(c->dir, file, name, &val), "no %s%s", file, name);
 	return val;
 }
 
@@ -650,11 +613,11 @@ static void cage_serve(struct __test_metadata *_metadata, struct cage *c, pid_t 
 			continue;
 		}
 		snprintf(max, sizeof(max), "%lu", cage_read(c, "memory.current", "") - page);
-		EXPECT_EQ(0, write_to(c->dir, "memory.max", max));
+		EXPECT_EQ(0, gmem_write_to(c->dir, "memory.max", max));
 		c->ooms = cage_read(c, "memory.events", "oom ");
 		snprintf(max, sizeof(max), "%lu",
 			 cage_read(c, "memory.current", "") + OFF(more));
-		EXPECT_EQ(0, write_to(c->dir, "memory.max", max));
+		EXPECT_EQ(0, gmem_write_to(c->dir, "memory.max", max));
 		sem_post(&c->answer);
 	}
 }
@@ -746,7 +709,7 @@ static void hog(int ready, int go)
 	char *mem, c = 0;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (write_to("/proc/self", "oom_score_adj", "1000"))
+	if (gmem_write_to("/proc/self", "oom_score_adj", "1000"))
 		_exit(1);
 	for (;;) {
 		if (!going && gmem_meminfo_kb("MemFree") < 64 << 10) {
@@ -805,7 +768,7 @@ TEST_F_TIMEOUT(interrupt, host_is_suspended, 120)
 	size_t i;
 	int fd;
 
-	if (access(POWER "/pm_test", W_OK) || write_to(POWER, "pm_test", levels[0]))
+	if (access(POWER "/pm_test", W_OK) || gmem_write_to(POWER, "pm_test", levels[0]))
 		SKIP(return, "no CONFIG_PM_DEBUG, or no suspend");
 	fd = open("/sys/module/suspend/parameters/pm_test_delay", O_RDWR | O_CLOEXEC);
 	if (fd >= 0) {
@@ -817,8 +780,8 @@ TEST_F_TIMEOUT(interrupt, host_is_suspended, 120)
 	EXPECT_EQ(0, guest_share(vcpu, GPA(32), 8, NULL));
 	for (i = 0; i < nr_levels; i++) {
 		start_work(&self->g, w);
-		EXPECT_EQ(0, write_to(POWER, "pm_test", levels[i]));
-		EXPECT_EQ(0, write_to(POWER, "state", "freeze"))
+		EXPECT_EQ(0, gmem_write_to(POWER, "pm_test", levels[i]));
+		EXPECT_EQ(0, gmem_write_to(POWER, "state", "freeze"))
 			TH_LOG("%s", levels[i]);
 		end_work(_metadata, w, levels[i]);
 		EXPECT_EQ(0, guest_check(vcpu, GPA(0), 64, STAMP, 1, page));
@@ -829,7 +792,7 @@ TEST_F_TIMEOUT(interrupt, host_is_suspended, 120)
 	EXPECT_EQ(0, guest_unshare(vcpu, GPA(32), 8, NULL));
 	EXPECT_EQ(0, guest_check(vcpu, GPA(0), 64, STAMP, 1, page));
 
-	write_to(POWER, "pm_test", "none");
+	gmem_write_to(POWER, "pm_test", "none");
 	if (fd >= 0) {
 		EXPECT_LT(0, pwrite(fd, delay, strlen(delay), 0));
 		close(fd);

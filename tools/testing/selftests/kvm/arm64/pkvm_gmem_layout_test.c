@@ -30,33 +30,14 @@ static size_t page;
 #define OFF(n)		((u64)(n) * page)
 #define TAG(n)		(0x10c0000ULL + (n))
 
-struct file {
-	int fd;
-	char *mem;
-};
-
 FIXTURE(layout) {
 	struct pkvm_vm vm;
 	struct pkvm_vcpu *vcpu;
 	struct pkvm_vcpu *other;
-	struct file f;			/* NR_PAGES, all private, nothing in it */
+	struct gmem_file f;			/* NR_PAGES, all private, nothing in it */
 	unsigned long around;		/* as it was */
 	int kmsg;
 };
-
-static void file_create(struct file *f, struct pkvm_vm *vm, u64 nr_pages)
-{
-	f->fd = gmem_create(vm->fd, OFF(nr_pages), GUEST_MEMFD_FLAG_MMAP |
-			    GUEST_MEMFD_FLAG_INIT_SHARED);
-	TEST_ASSERT(f->fd >= 0, "guest_memfd of %lu pages: %d", (unsigned long)nr_pages, f->fd);
-	f->mem = gmem_map(f->fd, OFF(nr_pages));
-}
-
-static void file_close(struct file *f, u64 nr_pages)
-{
-	munmap(f->mem, OFF(nr_pages));
-	close(f->fd);
-}
 
 static unsigned long around_get(void)
 {
@@ -83,7 +64,7 @@ FIXTURE_SETUP(layout)
 	pkvm_vm_create(&self->vm, 2, PKVM_VM_PROTECTED);
 	self->vcpu = &self->vm.vcpu[0];
 	self->other = &self->vm.vcpu[1];
-	file_create(&self->f, &self->vm, NR_PAGES);
+	gmem_file_create(&self->f, self->vm.fd, OFF(NR_PAGES));
 	ASSERT_EQ(0, gmem_set_attr(self->f.fd, 0, OFF(NR_PAGES), GMEM_PRIVATE));
 }
 
@@ -91,19 +72,19 @@ FIXTURE_TEARDOWN(layout)
 {
 	around_set(self->around);
 	pkvm_vm_destroy(&self->vm);
-	file_close(&self->f, NR_PAGES);
+	gmem_file_close(&self->f);
 	EXPECT_EQ(0, gmem_kmsg_bad(self->kmsg));
 	close(self->kmsg);
 }
 
-static int bind(FIXTURE_DATA(layout) * self, int slot, u64 gpa, u64 nr, const struct file *f,
+static int bind(FIXTURE_DATA(layout) * self, int slot, u64 gpa, u64 nr, const struct gmem_file *f,
 		u64 first)
 {
 	return pkvm_slot_gmem(&self->vm, slot, gpa, OFF(nr), f->fd, OFF(first));
 }
 
 /* Content from the host in [n, n + nr), private again afterwards. */
-static void fill(const struct file *f, u64 n, u64 nr)
+static void fill(const struct gmem_file *f, u64 n, u64 nr)
 {
 	u64 i;
 
@@ -114,7 +95,7 @@ static void fill(const struct file *f, u64 n, u64 nr)
 }
 
 /* How many pages of [n, end) are in memory. */
-static u64 populated(const struct file *f, u64 n, u64 end)
+static u64 populated(const struct gmem_file *f, u64 n, u64 end)
 {
 	struct kvm_memory_attributes2 attr;
 	u64 nr = 0;
@@ -154,7 +135,7 @@ static void touch_a_hole(struct __test_metadata *_metadata, FIXTURE_DATA(layout)
 			 u64 window, const struct shape *s, u64 n)
 {
 	u64 start = (s->skip + n) / window * window, end = start + window, all = 700;
-	struct file f;
+	struct gmem_file f;
 	u64 base;
 
 	/* In blocks and slots where nothing has been yet. */
@@ -166,7 +147,7 @@ static void touch_a_hole(struct __test_metadata *_metadata, FIXTURE_DATA(layout)
 	base = next + OFF(s->skip);
 	next += SZ_4M;
 
-	file_create(&f, &self->vm, all);
+	gmem_file_create(&f, self->vm.fd, OFF(all));
 	ASSERT_EQ(0, gmem_set_attr(f.fd, 0, OFF(all), GMEM_PRIVATE));
 	ASSERT_EQ(0, bind(self, ++slot + PKVM_CODE_SLOT, base, s->nr, &f, s->first));
 	EXPECT_EQ(0, guest_read64(self->vcpu, base + OFF(n)));
@@ -174,7 +155,7 @@ static void touch_a_hole(struct __test_metadata *_metadata, FIXTURE_DATA(layout)
 	/* The guest has all of them: EL2 lets the host at none. */
 	for (n = start; n < end; n++)
 		EXPECT_EQ(-EPERM, gmem_set_attr(f.fd, OFF(n), page, GMEM_SHARED));
-	file_close(&f, all);
+	gmem_file_close(&f);
 }
 
 /* A fault donates the aligned block around it, as far as the slot has it. */
@@ -224,7 +205,7 @@ TEST_F(layout, odd_blocks)
 {
 	const unsigned long odd[] = { 0, 3, 65, 255, 257, 100000, 0xffffffff };
 	const struct shape s = { .skip = 511, .nr = 513, .first = 100 };
-	const struct file *f = &self->f;
+	const struct gmem_file *f = &self->f;
 	size_t i;
 
 	ASSERT_EQ(0, bind(self, 0, MEM_GPA + OFF(s.skip), s.nr, f, s.first));
@@ -247,7 +228,7 @@ TEST_F(layout, odd_blocks)
 TEST_F(layout, resident_pages_outside_stay_the_hosts)
 {
 	const u64 first = 100, nr = 30, gpa = MEM_GPA + OFF(17);
-	const struct file *f = &self->f;
+	const struct gmem_file *f = &self->f;
 	u64 done;
 
 	around_set(MAX_AROUND);
@@ -273,7 +254,7 @@ TEST_F(layout, resident_pages_outside_stay_the_hosts)
 TEST_F(layout, slots_that_meet_in_the_file)
 {
 	const u64 first = 100, nr = 20, far = MEM_GPA + SZ_4M;
-	const struct file *f = &self->f;
+	const struct gmem_file *f = &self->f;
 
 	around_set(64);
 	fill(f, first - 5, 2 * nr + 10);
@@ -295,10 +276,10 @@ TEST_F(layout, slots_that_meet_in_the_file)
 TEST_F(layout, slots_that_meet_in_the_guest)
 {
 	const u64 nr = 20, all = 64;
-	struct file g;
+	struct gmem_file g;
 
 	around_set(64);
-	file_create(&g, &self->vm, all);
+	gmem_file_create(&g, self->vm.fd, OFF(all));
 	ASSERT_EQ(0, gmem_set_attr(g.fd, 0, OFF(all), GMEM_PRIVATE));
 	ASSERT_EQ(0, bind(self, 0, MEM_GPA, nr, &self->f, 500));
 	ASSERT_EQ(0, bind(self, 1, MEM_GPA + OFF(nr), nr, &g, 3));
@@ -316,13 +297,13 @@ TEST_F(layout, slots_that_meet_in_the_guest)
 	EXPECT_EQ(2, gmem_host_get64(g.mem + OFF(3)));
 	EXPECT_EQ(GMEM_PRIVATE, gmem_attr_of(self->f.fd, OFF(500 + nr)));
 	EXPECT_EQ(GMEM_PRIVATE, gmem_attr_of(g.fd, OFF(4)));
-	file_close(&g, all);
+	gmem_file_close(&g);
 }
 
 /* Within the slot and the block, what is shared is left out. */
 TEST_F(layout, block_with_shared_pages)
 {
-	const struct file *f = &self->f;
+	const struct gmem_file *f = &self->f;
 	const u64 first = 7, nr = 64;
 	u64 n;
 
@@ -346,7 +327,7 @@ TEST_F(layout, block_with_shared_pages)
 TEST_F(layout, hole_over_the_ends_of_slots)
 {
 	const u64 first = 100, nr = 40, gap = 5, far = MEM_GPA + SZ_4M + OFF(3);
-	const struct file *f = &self->f;
+	const struct gmem_file *f = &self->f;
 	u64 n, val;
 
 	fill(f, 0, 300);
@@ -377,7 +358,7 @@ TEST_F(layout, hole_over_the_ends_of_slots)
 /* Bad memory in the second part of a file: the page's gpa, not its offset, is lost. */
 TEST_F(layout, bad_memory_where_gfn_and_offset_differ)
 {
-	const struct file *f = &self->f;
+	const struct gmem_file *f = &self->f;
 	const u64 first = 100, nr = 40, n = 30;
 	u64 pfn, val;
 	FILE *report;
@@ -410,7 +391,7 @@ TEST_F(layout, both_ends_of_the_address_space)
 {
 	const int kvm = open("/dev/kvm", O_RDWR);
 	const u64 top = 1ULL << gmem_check_cap(kvm, KVM_CAP_ARM_VM_IPA_SIZE);
-	const struct file *f = &self->f;
+	const struct gmem_file *f = &self->f;
 	u64 done, val;
 
 	close(kvm);
@@ -453,7 +434,7 @@ TEST_F(layout, both_ends_of_the_address_space)
 TEST_F_TIMEOUT(layout, ranges_where_gfn_and_offset_differ, 120)
 {
 	const u64 first = 4, nr = 700, from = 90, count = 600;
-	const struct file *f = &self->f;
+	const struct gmem_file *f = &self->f;
 	u64 n, val;
 
 	ASSERT_EQ(0, bind(self, 0, 0xc0000000, nr, f, first));

@@ -48,13 +48,9 @@ struct life {
 static void life_begin(struct life *l, int nr_vcpus)
 {
 	TEST_ASSERT(page, "page size not set");
-	pkvm_vm_create(&l->vm, nr_vcpus, PKVM_VM_PROTECTED);
-	l->fd = gmem_create(l->vm.fd, OFF(NR_PAGES), GUEST_MEMFD_FLAG_MMAP |
-			    GUEST_MEMFD_FLAG_INIT_SHARED);
-	TEST_ASSERT(l->fd >= 0, "guest_memfd: %d", l->fd);
-	l->mem = gmem_map(l->fd, OFF(NR_PAGES));
-	TEST_ASSERT(!pkvm_slot_gmem(&l->vm, 0, MEM_GPA, OFF(NR_PAGES), l->fd, 0),
-		    "slot");
+	l->fd = pkvm_vm_create_gmem(&l->vm, nr_vcpus, MEM_GPA, OFF(NR_PAGES),
+				    GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED,
+				    &l->mem);
 }
 
 static void life_live(struct life *l)

@@ -300,20 +300,6 @@ static const struct {
 
 static char cgroup[64];
 
-static int write_to(const char *dir, const char *file, const char *what)
-{
-	char path[160];
-	int fd, ret;
-
-	snprintf(path, sizeof(path), "%s/%s", dir, file);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	ret = write(fd, what, strlen(what)) < 0 ? -errno : 0;
-	close(fd);
-	return ret;
-}
-
 /* A line of memory.stat; 0 where there is no such cgroup. */
 static u64 cgroup_stat(const char *name)
 {
@@ -358,7 +344,7 @@ static void cgroup_open(void)
 	char dir[sizeof(cgroup)];
 
 	snprintf(dir, sizeof(dir), CGROUP_ROOT "/lives%d", getpid());
-	write_to(CGROUP_ROOT, "cgroup.subtree_control", "+memory");
+	gmem_write_to(CGROUP_ROOT, "cgroup.subtree_control", "+memory");
 	if (mkdir(dir, 0700))
 		return;
 	memcpy(cgroup, dir, sizeof(dir));
@@ -384,8 +370,8 @@ static void look(u64 *now)
 /* 4: from now on without a line in the kernel log. */
 static void drop_caches(void)
 {
-	write_to("/proc/sys/vm", "drop_caches", "4");
-	write_to("/proc/sys/vm", "drop_caches", "3");
+	gmem_write_to("/proc/sys/vm", "drop_caches", "4");
+	gmem_write_to("/proc/sys/vm", "drop_caches", "3");
 }
 
 /* What the dead leave is freed behind their backs: until nothing gets better any more. */
@@ -440,7 +426,7 @@ static int run_round(u64 end)
 			continue;
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (cgroup[0])
-			write_to(cgroup, "cgroup.procs", "0");
+			gmem_write_to(cgroup, "cgroup.procs", "0");
 		worker(i);
 		_exit(0);
 	}

@@ -41,18 +41,6 @@ static const char * const events[] = {
 	"pkvm_gmem_relinquish", "pkvm_gmem_absent", "pkvm_gmem_reclaim",
 };
 
-static int put(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC), ret = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (write(fd, text, strlen(text)) < 0)
-		ret = -errno;
-	close(fd);
-	return ret;
-}
-
 static char *get(const char *path)
 {
 	char *text = malloc(TEXT_SIZE);
@@ -176,21 +164,22 @@ static void trace_begin(void)
 	TEST_ASSERT(!mkdir(INSTANCE, 0700) || errno == EEXIST, "trace: errno %d", errno);
 	for (i = 0; i < ARRAY_SIZE(events); i++) {
 		snprintf(path, sizeof(path), INSTANCE "events/kvm/%s/enable", events[i]);
-		TEST_ASSERT(!put(path, "1"), "no event %s", events[i]);
+		TEST_ASSERT(!gmem_write_file(path, "1"), "no event %s", events[i]);
 	}
-	put(INSTANCE "trace", "");
+	gmem_write_file(INSTANCE "trace", "");
 	if (!el2_talks())
 		return;
-	TEST_ASSERT(!put(EL2_EVENT, "1") && !put(EL2 "tracing_on", "1"), "no EL2 event");
-	put(EL2 "trace", "");
+	TEST_ASSERT(!gmem_write_file(EL2_EVENT, "1") && !gmem_write_file(EL2 "tracing_on", "1"),
+		    "no EL2 event");
+	gmem_write_file(EL2 "trace", "");
 }
 
 static void trace_end(void)
 {
 	if (el2_talks()) {
-		put(EL2 "tracing_on", "0");
-		put(EL2_EVENT, "0");
-		put(EL2 "trace", "");
+		gmem_write_file(EL2 "tracing_on", "0");
+		gmem_write_file(EL2_EVENT, "0");
+		gmem_write_file(EL2 "trace", "");
 	}
 	rmdir(INSTANCE);
 }
@@ -203,7 +192,7 @@ FIXTURE_SETUP(observe)
 	self->kmsg = gmem_kmsg_open();
 	/* A fault gives the guest one page: what is to be seen can be told in advance. */
 	self->around = get(AROUND);
-	ASSERT_EQ(0, put(AROUND, "1"));
+	ASSERT_EQ(0, gmem_write_file(AROUND, "1"));
 	trace_begin();
 
 	pkvm_vm_create(&self->vm, 2, PKVM_VM_PROTECTED);
@@ -228,7 +217,7 @@ FIXTURE_SETUP(observe)
 	ASSERT_EQ(0, pkvm_slot_gmem(&self->vm, 0, MEM_GPA, OFF(NR_PAGES), self->fd, 0));
 	self->handle = learn_handle(self->vcpu);
 	/* The payload's page is nobody's business any more. */
-	put(INSTANCE "trace", "");
+	gmem_write_file(INSTANCE "trace", "");
 }
 
 static void destroy(FIXTURE_DATA(observe) * self)
@@ -249,7 +238,7 @@ FIXTURE_TEARDOWN(observe)
 	free(self->stats.desc);
 	free(self->vcpu_stats.desc);
 	trace_end();
-	EXPECT_EQ(0, put(AROUND, self->around));
+	EXPECT_EQ(0, gmem_write_file(AROUND, self->around));
 	free(self->around);
 	EXPECT_EQ(0, gmem_kmsg_bad(self->kmsg));
 	close(self->kmsg);
@@ -381,9 +370,9 @@ TEST_F(observe, donation_of_a_block)
 	const char *p;
 	u64 i;
 
-	ASSERT_EQ(0, put(AROUND, "64"));
+	ASSERT_EQ(0, gmem_write_file(AROUND, "64"));
 	ASSERT_EQ(0, gmem_set_attr(self->fd, 0, OFF(NR_PAGES), GMEM_PRIVATE));
-	put(INSTANCE "trace", "");
+	gmem_write_file(INSTANCE "trace", "");
 	EXPECT_EQ(0x1003, guest_read64(self->vcpu, GPA(3)));
 
 	log = get(INSTANCE "trace");
@@ -582,10 +571,10 @@ TEST_F(observe, el2_events)
 	if (!el2_talks()) {
 		/* Not a debug kernel: no way in. */
 		EXPECT_EQ(-1, access(EL2_EVENT, F_OK));
-		EXPECT_EQ(-ENOENT, put(EL2_EVENT, "1"));
+		EXPECT_EQ(-ENOENT, gmem_write_file(EL2_EVENT, "1"));
 		return;
 	}
-	put(EL2 "trace", "");
+	gmem_write_file(EL2 "trace", "");
 	play(_metadata, self);
 	EXPECT_EQ(-EHWPOISON, __guest_read64(self->vcpu, GPA(1), &val));
 

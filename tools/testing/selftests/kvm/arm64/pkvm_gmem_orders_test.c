@@ -56,11 +56,8 @@ static void vmm_begin(struct vmm *v, bool running)
 {
 	struct pkvm_vcpu *vcpu = v->vm.vcpu;
 
-	pkvm_vm_create(&v->vm, 2, PKVM_VM_PROTECTED);
-	v->fd = gmem_create(v->vm.fd, OFF(NR_PAGES), GUEST_MEMFD_FLAG_MMAP);
-	TEST_ASSERT(v->fd >= 0, "guest_memfd: %d", v->fd);
-	v->mem = gmem_map(v->fd, OFF(NR_PAGES));
-	TEST_ASSERT(!pkvm_slot_gmem(&v->vm, 0, MEM_GPA, OFF(NR_PAGES), v->fd, 0), "slot");
+	v->fd = pkvm_vm_create_gmem(&v->vm, 2, MEM_GPA, OFF(NR_PAGES), GUEST_MEMFD_FLAG_MMAP,
+				    &v->mem);
 	guest_fill(vcpu, GPA(0), FIRST_SHARED, SECRET, 1, page);
 	guest_fill(vcpu, GPA(FIRST_SHARED), FIRST_BUSY - FIRST_SHARED, PUBLIC, 1, page);
 	TEST_ASSERT(!guest_share(vcpu, GPA(FIRST_SHARED), FIRST_BUSY - FIRST_SHARED, NULL),

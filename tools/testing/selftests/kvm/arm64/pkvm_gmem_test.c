@@ -41,22 +41,16 @@ FIXTURE(gmem) {
 FIXTURE_SETUP(gmem)
 {
 	self->kmsg = gmem_kmsg_open();
-	pkvm_vm_create(&self->vm, 2, PKVM_VM_PROTECTED);
+	self->fd = pkvm_vm_create_gmem(&self->vm, 2, MEM_GPA, OFF(NR_PAGES),
+				       GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED,
+				       &self->mem);
 	self->vcpu = &self->vm.vcpu[0];
 	self->other = &self->vm.vcpu[1];
-
-	self->fd = gmem_create(self->vm.fd, OFF(NR_PAGES), GUEST_MEMFD_FLAG_MMAP |
-			       GUEST_MEMFD_FLAG_INIT_SHARED);
-	ASSERT_LE(0, self->fd);
-	self->mem = gmem_map(self->fd, OFF(NR_PAGES));
-	ASSERT_EQ(0, pkvm_slot_gmem(&self->vm, 0, MEM_GPA, OFF(NR_PAGES), self->fd, 0));
 }
 
 FIXTURE_TEARDOWN(gmem)
 {
-	pkvm_vm_destroy(&self->vm);
-	munmap(self->mem, OFF(NR_PAGES));
-	close(self->fd);
+	pkvm_vm_destroy_gmem(&self->vm, self->fd, self->mem, OFF(NR_PAGES));
 	EXPECT_EQ(0, gmem_kmsg_bad(self->kmsg));
 	close(self->kmsg);
 }

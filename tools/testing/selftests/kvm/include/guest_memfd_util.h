@@ -25,6 +25,8 @@
 int gmem_check_cap(int fd, unsigned long cap);
 /* The VM type that has private memory and needs no special hardware set-up. */
 unsigned long gmem_private_vm_type(void);
+/* For main(): the whole program is skipped where there is no such VM, or it has no attributes. */
+void gmem_require_private(void);
 int gmem_vm_open(unsigned long type);
 int gmem_create(int vm_fd, u64 size, u64 flags);
 int gmem_set_slot(int vm_fd, u32 slot, u64 gpa, u64 size, void *hva, int fd,
@@ -41,6 +43,16 @@ u64 gmem_attr_of(int fd, u64 offset);
 bool gmem_populated(int fd, u64 offset);
 
 void *gmem_map(int fd, u64 size);
+
+/* A file that is shared to begin with, and where the host has it mapped. */
+struct gmem_file {
+	int fd;
+	char *mem;
+	u64 size;
+};
+
+void gmem_file_create(struct gmem_file *f, int vm_fd, u64 size);
+void gmem_file_close(struct gmem_file *f);
 
 /*
  * One access by host userspace: 0, or the signal it ended in. The accessed cache
@@ -70,7 +82,8 @@ u64 gmem_pfn(const void *addr);
  */
 int gmem_report_bad_memory(u64 pfn);
 
-/* The map of a file in debugfs; @pid made the VM. */
+/* The map of a file in debugfs, and where it is; @pid made the VM. */
+int gmem_map_path(char *path, size_t size, pid_t pid, int vm_fd, int fd);
 int gmem_map_open(pid_t pid, int vm_fd, int fd);
 /*
  * A map without the trusted side's words, in place, and without the lines that they alone tell
@@ -103,6 +116,19 @@ int gmem_recv_fd(int sock);
 /* The kernel log from here on: how many lines report a kernel bug. */
 int gmem_kmsg_open(void);
 int gmem_kmsg_bad(int fd);
+
+u64 gmem_now_us(void);
+
+/* Text to a file of the kernel's, by its path or in a directory: 0 or -errno. */
+int gmem_write_file(const char *path, const char *text);
+int gmem_write_to(const char *dir, const char *file, const char *text);
+/* The beginning of such a file, by one read(); "" if there is none. */
+void gmem_read_file(const char *path, char *text, size_t size);
+/*
+ * The number behind @name, with which a line of such a file begins; "" if it has only one.
+ * False if there is none.
+ */
+bool gmem_read_field(const char *dir, const char *file, const char *name, u64 *val);
 
 u64 gmem_meminfo_kb(const char *name);
 /*

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #include <linux/compiler.h>
 #include <linux/falloc.h>
@@ -56,6 +57,16 @@ unsigned long gmem_private_vm_type(void)
 #else
 	return 0;
 #endif
+}
+
+void gmem_require_private(void)
+{
+	int vm = gmem_vm_open(gmem_private_vm_type());
+
+	__TEST_REQUIRE(vm >= 0, "no VM type with private memory here (%d)", vm);
+	__TEST_REQUIRE(gmem_check_cap(vm, KVM_CAP_GUEST_MEMFD_MEMORY_ATTRIBUTES) ==
+		       GMEM_PRIVATE, "no KVM_CAP_GUEST_MEMFD_MEMORY_ATTRIBUTES");
+	close(vm);
 }
 
 int gmem_vm_open(unsigned long type)
@@ -159,6 +170,20 @@ void *gmem_map(int fd, u64 size)
 
 	TEST_ASSERT(mem != MAP_FAILED, "mmap of a guest_memfd: errno %d", errno);
 	return mem;
+}
+
+void gmem_file_create(struct gmem_file *f, int vm_fd, u64 size)
+{
+	f->fd = gmem_create(vm_fd, size, GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED);
+	TEST_ASSERT(f->fd >= 0, "guest_memfd of %#lx bytes: %d", (unsigned long)size, f->fd);
+	f->mem = gmem_map(f->fd, size);
+	f->size = size;
+}
+
+void gmem_file_close(struct gmem_file *f)
+{
+	munmap(f->mem, f->size);
+	close(f->fd);
 }
 
 /* Each thread catches its own: several of them may touch guest memory at once. */
@@ -325,16 +350,23 @@ int gmem_report_bad_memory(u64 pfn)
 	return ret == -EBUSY || ret > 0 ? 0 : ret;
 }
 
-int gmem_map_open(pid_t pid, int vm_fd, int fd)
+int gmem_map_path(char *path, size_t size, pid_t pid, int vm_fd, int fd)
 {
 	struct stat st;
-	char path[96];
 
 	if (fstat(fd, &st))
 		return -errno;
-	snprintf(path, sizeof(path), "/sys/kernel/debug/kvm/%d-%d/guest_memfd-%llu", pid, vm_fd,
+	snprintf(path, size, "/sys/kernel/debug/kvm/%d-%d/guest_memfd-%llu", pid, vm_fd,
 		 (unsigned long long)st.st_ino);
-	return ret_errno(open(path, O_RDONLY | O_CLOEXEC));
+	return 0;
+}
+
+int gmem_map_open(pid_t pid, int vm_fd, int fd)
+{
+	char path[96];
+	int ret = gmem_map_path(path, sizeof(path), pid, vm_fd, fd);
+
+	return ret ?: ret_errno(open(path, O_RDONLY | O_CLOEXEC));
 }
 
 struct map_line {
@@ -566,6 +598,61 @@ int gmem_kmsg_bad(int fd)
 		}
 	}
 	return bad;
+}
+
+u64 gmem_now_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000ULL + t.tv_nsec / 1000;
+}
+
+int gmem_write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC), ret;
+
+	if (fd < 0)
+		return -errno;
+	ret = write(fd, text, strlen(text)) < 0 ? -errno : 0;
+	close(fd);
+	return ret;
+}
+
+int gmem_write_to(const char *dir, const char *file, const char *text)
+{
+	char path[160];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, file);
+	return gmem_write_file(path, text);
+}
+
+void gmem_read_file(const char *path, char *text, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? 0 : read(fd, text, size - 1);
+
+	text[n > 0 ? n : 0] = '\0';
+	if (fd >= 0)
+		close(fd);
+}
+
+bool gmem_read_field(const char *dir, const char *file, const char *name, u64 *val)
+{
+	char path[160], line[128];
+	bool found = false;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, file);
+	f = fopen(path, "r");
+	while (f && !found && fgets(line, sizeof(line), f)) {
+		found = !strncmp(line, name, strlen(name));
+		if (found)
+			*val = strtoull(line + strlen(name), NULL, 10);
+	}
+	if (f)
+		fclose(f);
+	return found;
 }
 
 static u64 proc_kb(const char *path, const char *name)

@@ -111,6 +111,14 @@ void pkvm_vm_close_fd(struct pkvm_vm *vm);
 void pkvm_vm_close_vcpus(struct pkvm_vm *vm);
 void pkvm_vm_close_code(struct pkvm_vm *vm);
 
+/*
+ * What most tests begin with: a protected VM and a guest_memfd of @size bytes with @flags, all
+ * of it in slot 0 at @gpa and mapped at *@mem. Returns the file.
+ */
+int pkvm_vm_create_gmem(struct pkvm_vm *vm, int nr_vcpus, u64 gpa, u64 size, u64 flags,
+			char **mem);
+void pkvm_vm_destroy_gmem(struct pkvm_vm *vm, int fd, char *mem, u64 size);
+
 int pkvm_slot_gmem(struct pkvm_vm *vm, u32 slot, u64 gpa, u64 size, int fd,
 		   u64 offset);
 int pkvm_slot_anon(struct pkvm_vm *vm, u32 slot, u64 gpa, u64 size, void *mem);

@@ -226,6 +226,27 @@ void pkvm_vm_destroy(struct pkvm_vm *vm)
 	pkvm_vm_close_code(vm);
 }
 
+int pkvm_vm_create_gmem(struct pkvm_vm *vm, int nr_vcpus, u64 gpa, u64 size, u64 flags,
+			char **mem)
+{
+	int fd, ret;
+
+	pkvm_vm_create(vm, nr_vcpus, PKVM_VM_PROTECTED);
+	fd = gmem_create(vm->fd, size, flags);
+	TEST_ASSERT(fd >= 0, "guest_memfd of %#lx bytes: %d", (unsigned long)size, fd);
+	*mem = gmem_map(fd, size);
+	ret = pkvm_slot_gmem(vm, 0, gpa, size, fd, 0);
+	TEST_ASSERT(!ret, "slot of %#lx bytes: %d", (unsigned long)size, ret);
+	return fd;
+}
+
+void pkvm_vm_destroy_gmem(struct pkvm_vm *vm, int fd, char *mem, u64 size)
+{
+	pkvm_vm_destroy(vm);
+	munmap(mem, size);
+	close(fd);
+}
+
 /* Serve one access to the mailbox. 1: the command is finished. */
 static int mailbox(struct pkvm_vcpu *vcpu, int *ret)
 {
