@@ -434,7 +434,8 @@ static void vmm_process(int sock, enum end end)
 	life_live(&l);
 	if (end == END_KILLED_RUNNING) {
 		for (i = 0; i < 4; i++)
-			pthread_create(&threads[i], NULL, run_for_ever, &l.vm.vcpu[i]);
+			TEST_ASSERT(!pthread_create(&threads[i], NULL, run_for_ever, &l.vm.vcpu[i]),
+				    "thread");
 		usleep(50000);
 	}
 	TEST_ASSERT(!gmem_send_fd(sock, l.fd), "SCM_RIGHTS");
@@ -489,8 +490,11 @@ static void vmm_ends(struct __test_metadata *_metadata, enum end end)
 		EXPECT_EQ(-EPERM, gmem_set_attr(fd, 0, page, GMEM_SHARED));
 		kill(pid, SIGKILL);
 	}
-	if (end != END_EXEC)
+	if (end != END_EXEC) {
 		EXPECT_EQ(pid, waitpid(pid, &status, 0));
+		/* As it was meant to end, and not before. */
+		EXPECT_EQ(end == END_EXIT ? 0 : SIGKILL, status);
+	}
 
 	/* Not by our mapping alone: the host gave it up, it has to take it back. */
 	if (end != END_EXEC)

@@ -146,6 +146,9 @@ static void start_nuisance(FIXTURE_DATA(smp) * self, struct nuisance *n, int fir
 		.convert = convert, .punch = punch,
 	};
 	TEST_ASSERT(!pthread_create(&n->thread, NULL, be_a_nuisance, n), "thread");
+	/* The guests begin when it has: otherwise it may come when they are done. */
+	while (!READ_ONCE(n->values) && !READ_ONCE(n->buses) && !READ_ONCE(n->signals))
+		usleep(1000);
 }
 
 #define END_NUISANCE(n) do {						\
