@@ -8,48 +8,9 @@
 #include <sys/mman.h>
 
 #include "kselftest_harness.h"
-#include "pkvm_guest.h"
-
-#define MEM_GPA		0x80000000ULL
-#define NR_PAGES	512
+#include "pkvm_gmem_fixture.h"
 
 #define SCTLR_M		1		/* the guest's MMU is on */
-
-static size_t page;
-
-#define GPA(n)		(MEM_GPA + (n) * page)
-#define OFF(n)		((u64)(n) * page)
-#define HVA(n)		(self->mem + (n) * page)
-
-FIXTURE(answers) {
-	struct pkvm_vm vm;
-	struct pkvm_vcpu *vcpu, *other;
-	int fd;
-	char *mem;
-	int kmsg;
-};
-
-FIXTURE_SETUP(answers)
-{
-	self->kmsg = gmem_kmsg_open();
-	self->fd = pkvm_vm_create_gmem(&self->vm, 2, MEM_GPA, OFF(NR_PAGES),
-				       GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED,
-				       &self->mem);
-	self->vcpu = &self->vm.vcpu[0];
-	self->other = &self->vm.vcpu[1];
-}
-
-FIXTURE_TEARDOWN(answers)
-{
-	pkvm_vm_destroy_gmem(&self->vm, self->fd, self->mem, OFF(NR_PAGES));
-	EXPECT_EQ(0, gmem_kmsg_bad(self->kmsg));
-	close(self->kmsg);
-}
-
-static int set_attr(FIXTURE_DATA(answers) * self, u64 n, u64 count, u64 attr)
-{
-	return gmem_set_attr(self->fd, OFF(n), OFF(count), attr);
-}
 
 /*
  * By the state of the page, and by nothing in the access: one address, one kind of load, and
@@ -57,7 +18,7 @@ static int set_attr(FIXTURE_DATA(answers) * self, u64 n, u64 count, u64 attr)
  * (the attribute of its offset says). No address bit, no register, no page table entry of
  * the guest's takes part.
  */
-TEST_F(answers, how_is_private_or_shared_decided_for_an_access)
+TEST_F(gmem, how_is_private_or_shared_decided_for_an_access)
 {
 	const u64 bits[] = { 1ULL << 39, 1ULL << 40, 1ULL << 47, 1ULL << 51, 1ULL << 63 };
 	u64 val = 0, pfn;
@@ -105,7 +66,7 @@ TEST_F(answers, how_is_private_or_shared_decided_for_an_access)
  * tables at all, its MMU is off from the first instruction to the last. Content and page
  * stay in place.
  */
-TEST_F(answers, can_a_guest_switch_without_touching_its_own_page_tables)
+TEST_F(gmem, can_a_guest_switch_without_touching_its_own_page_tables)
 {
 	u64 pfn = 0, id[3], i;
 
@@ -148,7 +109,7 @@ static void *share_or_unshare(void *arg)
 }
 
 /* Both vCPUs at once; how many of them were told SUCCESS. */
-static int both_at_once(FIXTURE_DATA(answers) * self, u64 func, u64 gpa)
+static int both_at_once(FIXTURE_DATA(gmem) * self, u64 func, u64 gpa)
 {
 	pthread_barrier_t start;
 	struct sharer s[2];
@@ -178,7 +139,7 @@ static int both_at_once(FIXTURE_DATA(answers) * self, u64 func, u64 gpa)
  * The owner wins, and who does not win is told so; the page is never both. Whoever stands in
  * the way of a guest that takes its page back is asked to go first, and the guest waits.
  */
-TEST_F(answers, what_happens_when_private_and_shared_claims_meet_on_one_page)
+TEST_F(gmem, what_happens_when_private_and_shared_claims_meet_on_one_page)
 {
 	struct gmem_pin pin;
 	u64 val = 0;
@@ -259,7 +220,7 @@ static int read_runs(int fd, u64 *end, bool *private, int max)
  * is SIGBUS or EFAULT; a call that stops says where (error_offset), an exit says for which
  * page. For people there is a file in debugfs.
  */
-TEST_F(answers, how_does_userspace_learn_which_ranges_are_active)
+TEST_F(gmem, how_does_userspace_learn_which_ranges_are_active)
 {
 	u64 end[8], err;
 	bool private[8];

@@ -10,51 +10,10 @@
 #include <sys/mman.h>
 
 #include "kselftest_harness.h"
-#include "pkvm_guest.h"
+#include "pkvm_gmem_fixture.h"
 
-#define MEM_GPA		0x80000000ULL
-#define NR_PAGES	2048
 /* One fault donates an aligned block of this many pages, as the kernel comes. */
 #define BLOCK		64
-
-static size_t page;
-
-#define GPA(n)		(MEM_GPA + (n) * page)
-#define OFF(n)		((n) * page)
-#define HVA(n)		(self->mem + (n) * page)
-
-FIXTURE(relinquish) {
-	struct pkvm_vm vm;
-	struct pkvm_vcpu *vcpu;		/* the first of two */
-	struct pkvm_vcpu *other;
-	int fd;
-	char *mem;			/* all of the file */
-	int kmsg;
-};
-
-FIXTURE_SETUP(relinquish)
-{
-	u64 i;
-
-	self->kmsg = gmem_kmsg_open();
-	self->fd = pkvm_vm_create_gmem(&self->vm, 2, MEM_GPA, OFF(NR_PAGES),
-				       GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED,
-				       &self->mem);
-	self->vcpu = &self->vm.vcpu[0];
-	self->other = &self->vm.vcpu[1];
-
-	/* The host's content in the first block, and then nothing is the host's any more. */
-	for (i = 0; i < BLOCK; i++)
-		gmem_host_set64(HVA(i), 0x1000 + i);
-	ASSERT_EQ(0, gmem_set_attr(self->fd, 0, OFF(NR_PAGES), GMEM_PRIVATE));
-}
-
-FIXTURE_TEARDOWN(relinquish)
-{
-	pkvm_vm_destroy_gmem(&self->vm, self->fd, self->mem, OFF(NR_PAGES));
-	EXPECT_EQ(0, gmem_kmsg_bad(self->kmsg));
-	close(self->kmsg);
-}
 
 /* The guest gives up @count pages in one call, of which @want are done. */
 #define EXPECT_RELINQUISHED(n, count, want) do {			\
@@ -69,10 +28,11 @@ FIXTURE_TEARDOWN(relinquish)
 	EXPECT_EQ(PKVM_INVALID_PARAMETER,				\
 		  guest_hvc(self->vcpu, PKVM_HVC_RELINQUISH, GPA(n), count, 0, NULL))
 
-TEST_F(relinquish, page_leaves_the_file)
+TEST_F(gmem, page_leaves_the_file)
 {
 	u64 val;
 
+	fill_and_hide(self, BLOCK);
 	guest_write64(self->vcpu, GPA(5), 0x5ec7e7);
 	EXPECT_TRUE(gmem_populated(self->fd, OFF(5)));
 
@@ -95,10 +55,11 @@ TEST_F(relinquish, page_leaves_the_file)
 	EXPECT_EQ(0x5555, gmem_host_get64(HVA(5)));
 }
 
-TEST_F(relinquish, host_may_use_the_offset)
+TEST_F(gmem, host_may_use_the_offset)
 {
 	u64 val;
 
+	fill_and_hide(self, BLOCK);
 	guest_write64(self->vcpu, GPA(5), 0x5ec7e7);
 	EXPECT_RELINQUISHED(5, 1, 1);
 
@@ -115,10 +76,11 @@ TEST_F(relinquish, host_may_use_the_offset)
 	EXPECT_EQ(0xbeef, guest_read64(self->vcpu, GPA(5)));
 }
 
-TEST_F(relinquish, holes_are_not_filled_by_their_neighbours)
+TEST_F(gmem, holes_are_not_filled_by_their_neighbours)
 {
 	u64 i;
 
+	fill_and_hide(self, BLOCK);
 	EXPECT_EQ(0, guest_check(self->vcpu, GPA(0), BLOCK, 0x1000, 1, page));
 	EXPECT_RELINQUISHED(0, BLOCK, BLOCK);
 	for (i = 0; i < BLOCK; i++)
@@ -138,8 +100,9 @@ TEST_F(relinquish, holes_are_not_filled_by_their_neighbours)
 	EXPECT_EQ(0, guest_check(self->vcpu, GPA(8), BLOCK - 8, 0, 0, page));
 }
 
-TEST_F(relinquish, page_that_is_not_mapped)
+TEST_F(gmem, page_that_is_not_mapped)
 {
+	fill_and_hide(self, BLOCK);
 	/* Nothing is done, so what the host has put there stays. */
 	EXPECT_RELINQUISHED(3, 1, 1);
 	EXPECT_TRUE(gmem_populated(self->fd, OFF(3)));
@@ -154,8 +117,9 @@ TEST_F(relinquish, page_that_is_not_mapped)
 	EXPECT_FALSE(gmem_populated(self->fd, OFF(2)));
 }
 
-TEST_F(relinquish, what_is_shared_is_not_taken)
+TEST_F(gmem, what_is_shared_is_not_taken)
 {
+	fill_and_hide(self, BLOCK);
 	EXPECT_EQ(0, guest_check(self->vcpu, GPA(0), BLOCK, 0x1000, 1, page));
 	EXPECT_EQ(PKVM_SUCCESS, guest_share(self->vcpu, GPA(10), 2, NULL));
 
@@ -173,10 +137,11 @@ TEST_F(relinquish, what_is_shared_is_not_taken)
 	EXPECT_EQ(0, guest_read64(self->vcpu, GPA(10)));
 }
 
-TEST_F(relinquish, what_was_destroyed_stays_so)
+TEST_F(gmem, what_was_destroyed_stays_so)
 {
 	u64 val;
 
+	fill_and_hide(self, BLOCK);
 	EXPECT_EQ(0, guest_check(self->vcpu, GPA(0), BLOCK, 0x1000, 1, page));
 	EXPECT_EQ(0, gmem_punch(self->fd, OFF(8), page));
 	EXPECT_REFUSED(8, 1);
@@ -184,12 +149,13 @@ TEST_F(relinquish, what_was_destroyed_stays_so)
 	EXPECT_EQ(-EHWPOISON, __guest_read64(self->vcpu, GPA(8), &val));
 }
 
-TEST_F_TIMEOUT(relinquish, memory_comes_back, 500)
+TEST_F_TIMEOUT(gmem, memory_comes_back, 500)
 {
 	const u64 count = NR_PAGES - BLOCK, kb = count * page / 1024;
 	u64 before, after;
 	int calls;
 
+	fill_and_hide(self, BLOCK);
 	guest_fill(self->vcpu, GPA(BLOCK), count, 0x9000, 1, page);
 	before = gmem_free_kb();
 	calls = guest_hvc_all(self->vcpu, PKVM_HVC_RELINQUISH, GPA(BLOCK), count);
@@ -232,12 +198,13 @@ static void *write_and_read(void *arg)
 	return NULL;
 }
 
-TEST_F_TIMEOUT(relinquish, under_another_vcpu, 500)
+TEST_F_TIMEOUT(gmem, under_another_vcpu, 500)
 {
 	struct writer w = { .vcpu = self->other };
 	pthread_t thread;
 	int i;
 
+	fill_and_hide(self, BLOCK);
 	guest_fill(self->vcpu, GPA(0), 8, 0, 0, page);
 	ASSERT_EQ(0, pthread_create(&thread, NULL, write_and_read, &w));
 	for (i = 0; i < 2000; i++) {
