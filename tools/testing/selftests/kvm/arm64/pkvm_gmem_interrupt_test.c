@@ -599,15 +599,22 @@ static u64 cage_read(struct cage *c, const char *file, const char *name)
 }
 
 /*
- * Each time that it asks, the limit goes to @more pages above what it has. What CPUs hold in
- * advance for it goes back when the limit is below that.
+ * Runs @vmm there, and returns its status at the end. Each time that it asks, the limit goes to
+ * @more pages above what it has. What CPUs hold in advance for it goes back when the limit is
+ * below that.
  */
-static void cage_serve(struct __test_metadata *_metadata, struct cage *c, pid_t pid, u64 more,
-		       int *status)
+static int cage_run(struct __test_metadata *_metadata, struct cage *c,
+		    void (*vmm)(struct cage *c), u64 more)
 {
 	char max[32];
+	int status;
+	pid_t pid;
 
-	while (!waitpid(pid, status, WNOHANG)) {
+	pid = fork();
+	TEST_ASSERT(pid >= 0, "fork: errno %d", errno);
+	if (!pid)
+		vmm(c);
+	while (!waitpid(pid, &status, WNOHANG)) {
 		if (sem_trywait(&c->ask)) {
 			usleep(1000);
 			continue;
@@ -620,6 +627,7 @@ static void cage_serve(struct __test_metadata *_metadata, struct cage *c, pid_t 
 		EXPECT_EQ(0, gmem_write_to(c->dir, "memory.max", max));
 		sem_post(&c->answer);
 	}
+	return status;
 }
 
 static void vmm_without_memory(struct cage *c)
@@ -656,15 +664,10 @@ TEST_F_TIMEOUT(interrupt, cgroup_that_is_full, 120)
 {
 	struct cage *c = cage_open();
 	int status;
-	pid_t pid;
 
 	if (!c)
 		SKIP(return, "no memory cgroups here");
-	pid = fork();
-	ASSERT_LE(0, pid);
-	if (!pid)
-		vmm_without_memory(c);
-	cage_serve(_metadata, c, pid, BIG / 4, &status);
+	status = cage_run(_metadata, c, vmm_without_memory, BIG / 4);
 	EXPECT_TRUE(WIFEXITED(status));
 	EXPECT_LE(2, WEXITSTATUS(status));
 	EXPECT_GE(8, WEXITSTATUS(status));
@@ -687,15 +690,10 @@ TEST_F_TIMEOUT(interrupt, cgroup_with_room_for_the_fault, 120)
 {
 	struct cage *c = cage_open();
 	int status;
-	pid_t pid;
 
 	if (!c)
 		SKIP(return, "no memory cgroups here");
-	pid = fork();
-	ASSERT_LE(0, pid);
-	if (!pid)
-		vmm_with_little_memory(c);
-	cage_serve(_metadata, c, pid, 24, &status);
+	status = cage_run(_metadata, c, vmm_with_little_memory, 24);
 	EXPECT_EQ(0, status);
 	EXPECT_EQ(c->ooms, cage_read(c, "memory.events", "oom "));
 	EXPECT_EQ(0, rmdir(c->dir));
