@@ -108,6 +108,8 @@ protected() {
 	snapshot
 	[ "$(count private $dir/map)" -gt 2000 ]; check $? "map: the guest's own pages"
 	[ "$(count shared $dir/map)" -gt 0 ]; check $? "map: what it shares"
+	relinquished() { pvm map $pvm >$dir/later && [ "$(count relinquished $dir/later)" -gt 0 ]; }
+	await relinquished; check $? "map: what it gives up"
 	compare
 	cat $dir/map
 

@@ -665,6 +665,21 @@ TEST_F(conv, reading_back)
 	EXPECT_EQ(0, gmem_get_attr(fd, OFF(13), OFF(count - 13), &attr));
 	EXPECT_EQ(OFF(count - 13), attr.size);
 
+	/* So are holes that were made, whatever was there; filled, they are none. */
+	EXPECT_EQ(0, gmem_punch(fd, OFF(12), OFF(4)));
+	EXPECT_EQ(0, gmem_get_attr(fd, OFF(12), OFF(count - 12), &attr));
+	EXPECT_EQ(OFF(4), attr.size);
+	EXPECT_EQ(KVM_MEMORY_ATTRIBUTES2_GIVEN_UP, attr.flags);
+	EXPECT_EQ(0, gmem_get_attr(fd, OFF(16), OFF(count - 16), &attr));
+	EXPECT_EQ(OFF(count - 16), attr.size);
+	EXPECT_EQ(0, attr.flags);
+	EXPECT_EQ(0, fallocate(fd, FALLOC_FL_KEEP_SIZE, OFF(13), OFF(1)));
+	EXPECT_EQ(0, gmem_get_attr(fd, OFF(12), OFF(count - 12), &attr));
+	EXPECT_EQ(OFF(1), attr.size);
+	EXPECT_EQ(KVM_MEMORY_ATTRIBUTES2_POPULATED, gmem_presence(fd, OFF(13)));
+	EXPECT_EQ(KVM_MEMORY_ATTRIBUTES2_GIVEN_UP, gmem_presence(fd, OFF(14)));
+	EXPECT_EQ(0, gmem_punch(fd, 0, OFF(count)));
+
 	/* A checkerboard, and back. */
 	for (i = 0; i < count; i += 2)
 		EXPECT_EQ(0, gmem_set_attr(fd, OFF(i), page, GMEM_SHARED));

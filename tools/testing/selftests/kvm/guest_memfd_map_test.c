@@ -2,7 +2,7 @@
 /*
  * The map of a guest_memfd in debugfs: a file for each of them in the VM's directory. A line is
  *
- *	START-END private|shared resident|hole GFN-GFN slot N
+ *	START-END private|shared resident|poisoned|hole|given-up GFN-GFN slot N
  *
  * or "unbound" instead of frames and slot, for as much as all of that holds. START and END
  * are bytes of the file, the frames the guest's; both ends are the first that is not meant.
@@ -108,8 +108,7 @@ static char *map_expected(const struct gmem_file *f, const struct bound *b, int 
 		used += sprintf(text + used, "%016lx-%016lx %s %s ", (unsigned long)start,
 				(unsigned long)end,
 				attr.attributes & GMEM_PRIVATE ? "private" : "shared",
-				attr.flags & KVM_MEMORY_ATTRIBUTES2_POPULATED ?
-				"resident" : "hole");
+				gmem_presence_word(attr.flags));
 		if (nr && start >= b->offset)
 			used += sprintf(text + used, "%lx-%lx slot %d\n",
 					(unsigned long)((b->gpa + start - b->offset) / page),
@@ -273,6 +272,7 @@ TEST_F(map, map_is_exact)
 	EXPECT_MAP(&f, bound, 3);
 	EXPECT_EQ(0, gmem_punch(f.fd, OFF(4), OFF(18)));
 	EXPECT_MAP(&f, bound, 3);
+	EXPECT_EQ(KVM_MEMORY_ATTRIBUTES2_GIVEN_UP, gmem_presence(f.fd, OFF(21)));
 	EXPECT_EQ(GMEM_PRIVATE, gmem_attr_of(f.fd, OFF(4)));
 	gmem_file_close(&f);
 }

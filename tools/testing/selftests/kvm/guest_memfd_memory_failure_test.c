@@ -50,7 +50,9 @@ static void expect_bad_5(struct __test_metadata *_metadata, FIXTURE_DATA(conv) *
 	char *fresh;
 	u64 err;
 
-	EXPECT_TRUE(gmem_populated(self->fd, OFF(5)));
+	EXPECT_EQ(KVM_MEMORY_ATTRIBUTES2_POPULATED, gmem_presence(self->fd, OFF(4)));
+	EXPECT_EQ(GMEM_BAD, gmem_presence(self->fd, OFF(5)));
+	EXPECT_EQ(KVM_MEMORY_ATTRIBUTES2_POPULATED, gmem_presence(self->fd, OFF(6)));
 	EXPECT_EQ(-EAGAIN, gmem_set_attr_err(self->fd, 0, OFF(NR_PAGES), GMEM_PRIVATE, &err));
 	EXPECT_EQ(OFF(5), err);
 	EXPECT_EQ(0, set_attr(self, 6, 4, GMEM_PRIVATE));
@@ -64,6 +66,7 @@ static void expect_bad_5(struct __test_metadata *_metadata, FIXTURE_DATA(conv) *
 	expect_bad(_metadata, fresh + OFF(5));
 
 	EXPECT_EQ(0, gmem_punch(self->fd, OFF(5), page));
+	EXPECT_EQ(KVM_MEMORY_ATTRIBUTES2_GIVEN_UP, gmem_presence(self->fd, OFF(5)));
 	EXPECT_EQ(0, set_attr(self, 0, NR_PAGES, GMEM_PRIVATE));
 	EXPECT_EQ(0, set_attr(self, 0, NR_PAGES, GMEM_SHARED));
 	/* Page tables remember bad memory until they are told to forget it. */

@@ -84,7 +84,8 @@ TEST_F(gmem, holes_are_not_filled_by_their_neighbours)
 	EXPECT_EQ(0, guest_check(self->vcpu, GPA(0), BLOCK, 0x1000, 1, page));
 	EXPECT_RELINQUISHED(0, BLOCK, BLOCK);
 	for (i = 0; i < BLOCK; i++)
-		EXPECT_FALSE(gmem_populated(self->fd, OFF(i)));
+		EXPECT_EQ(KVM_MEMORY_ATTRIBUTES2_GIVEN_UP, gmem_presence(self->fd, OFF(i)));
+	EXPECT_EQ(0, gmem_presence(self->fd, OFF(3 * BLOCK)));
 
 	guest_write64(self->vcpu, GPA(7), 7);
 	for (i = 0; i < BLOCK; i++)

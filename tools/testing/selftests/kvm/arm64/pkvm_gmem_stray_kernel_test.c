@@ -20,9 +20,13 @@
 
 /* ---- The kernel's own view of memory ---- */
 
-/* Where /proc/kcore shows a physical address, 0 if nowhere. */
+/*
+ * Where /proc/kcore shows a physical address, 0 if nowhere. Of several segments the largest:
+ * that of the kernel's image has holes where memory was freed, which may be the guest's now.
+ */
 static u64 kcore_offset(int fd, u64 phys)
 {
+	u64 offset = 0, size = 0;
 	Elf64_Ehdr head;
 	Elf64_Phdr seg;
 	int i;
@@ -33,10 +37,12 @@ static u64 kcore_offset(int fd, u64 phys)
 		if (pread(fd, &seg, sizeof(seg), head.e_phoff + i * sizeof(seg)) != sizeof(seg))
 			return 0;
 		if (seg.p_type == PT_LOAD && seg.p_paddr != -1ULL && phys >= seg.p_paddr &&
-		    phys - seg.p_paddr < seg.p_memsz)
-			return seg.p_offset + phys - seg.p_paddr;
+		    phys - seg.p_paddr < seg.p_memsz && seg.p_memsz > size) {
+			offset = seg.p_offset + phys - seg.p_paddr;
+			size = seg.p_memsz;
+		}
 	}
-	return 0;
+	return offset;
 }
 
 /* Secrets seen in one page; or -errno. */

@@ -38,9 +38,15 @@ int gmem_get_attr(int fd, u64 offset, u64 size,
 		  struct kvm_memory_attributes2 *attr);
 int gmem_punch(int fd, u64 offset, u64 size);
 
-/* Attribute of one page, and whether it is in memory; asserts that it can be read. */
+/* Of one page, asserting that it can be read: its attribute, GET's flags, is it in memory? */
 u64 gmem_attr_of(int fd, u64 offset);
+u64 gmem_presence(int fd, u64 offset);
 bool gmem_populated(int fd, u64 offset);
+
+#define GMEM_BAD	(KVM_MEMORY_ATTRIBUTES2_POPULATED | KVM_MEMORY_ATTRIBUTES2_POISONED)
+
+/* What the map in debugfs calls these flags of GET's; NULL if they cannot be. */
+const char *gmem_presence_word(u64 flags);
 
 void *gmem_map(int fd, u64 size);
 

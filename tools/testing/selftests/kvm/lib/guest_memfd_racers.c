@@ -184,14 +184,14 @@ void racer_get(struct racer *me)
 	ret = gmem_get_attr(me->arena->fd, OFF(first), OFF(nr), &attr);
 	if (ret || attr.offset != OFF(first) || !attr.size || attr.size % PAGE ||
 	    attr.size > OFF(nr) || (attr.attributes & ~GMEM_PRIVATE) ||
-	    (attr.flags & ~KVM_MEMORY_ATTRIBUTES2_POPULATED)) {
+	    !gmem_presence_word(attr.flags)) {
 		race_wrong(me, "%d+%d: %d, size %#lx, attributes %#lx, flags %#lx", first, nr, ret,
 			   (unsigned long)attr.size, (unsigned long)attr.attributes,
 			   (unsigned long)attr.flags);
 		return;
 	}
 	judge_run(me, before, attr.offset, attr.offset + attr.size, attr.attributes);
-	if (!me->arena->holes && !attr.flags)
+	if (!me->arena->holes && !(attr.flags & KVM_MEMORY_ATTRIBUTES2_POPULATED))
 		race_wrong(me, "%d+%d: a hole", first, nr);
 	me->steps++;
 }
@@ -208,6 +208,14 @@ void racer_get_own_range(struct racer *me)
 	me->steps++;
 }
 
+static bool is_presence_word(const char *word)
+{
+	return !strcmp(word, gmem_presence_word(0)) ||
+	       !strcmp(word, gmem_presence_word(KVM_MEMORY_ATTRIBUTES2_POPULATED)) ||
+	       !strcmp(word, gmem_presence_word(KVM_MEMORY_ATTRIBUTES2_GIVEN_UP)) ||
+	       !strcmp(word, gmem_presence_word(GMEM_BAD));
+}
+
 /* The end of the run, where the next one begins; 0 if the line is not as it should be. */
 static u64 judge_map_line(struct racer *me, const u32 *before, u64 from, const char *line)
 {
@@ -217,13 +225,13 @@ static u64 judge_map_line(struct racer *me, const u32 *before, u64 from, const c
 	if (sscanf(line, "%lx-%lx %15s %15s", &start, &end, attr, pages) != 4 ||
 	    start != from || end <= start || end > OFF(RACE_PAGES) || end % PAGE ||
 	    (strcmp(attr, "private") && strcmp(attr, "shared")) ||
-	    (strcmp(pages, "resident") && strcmp(pages, "hole"))) {
+	    !is_presence_word(pages)) {
 		race_wrong(me, "after %#lx the line %.*s", (unsigned long)from,
 			   (int)strcspn(line, "\n"), line);
 		return 0;
 	}
 	judge_run(me, before, start, end, attr[0] == 'p');
-	if (!me->arena->holes && pages[0] == 'h')
+	if (!me->arena->holes && strcmp(pages, "resident") && strcmp(pages, "poisoned"))
 		race_wrong(me, "a hole at %#lx", (unsigned long)start);
 	return end;
 }

@@ -148,14 +148,34 @@ u64 gmem_attr_of(int fd, u64 offset)
 	return attr.attributes;
 }
 
-bool gmem_populated(int fd, u64 offset)
+u64 gmem_presence(int fd, u64 offset)
 {
 	struct kvm_memory_attributes2 attr;
 	int ret = gmem_get_attr(fd, offset, getpagesize(), &attr);
 
 	TEST_ASSERT(!ret, "GET_MEMORY_ATTRIBUTES2 of %#lx: %d",
 		    (unsigned long)offset, ret);
-	return attr.flags & KVM_MEMORY_ATTRIBUTES2_POPULATED;
+	return attr.flags;
+}
+
+bool gmem_populated(int fd, u64 offset)
+{
+	return gmem_presence(fd, offset) & KVM_MEMORY_ATTRIBUTES2_POPULATED;
+}
+
+const char *gmem_presence_word(u64 flags)
+{
+	switch (flags) {
+	case 0:
+		return "hole";
+	case KVM_MEMORY_ATTRIBUTES2_POPULATED:
+		return "resident";
+	case KVM_MEMORY_ATTRIBUTES2_GIVEN_UP:
+		return "given-up";
+	case GMEM_BAD:
+		return "poisoned";
+	}
+	return NULL;
 }
 
 int gmem_punch(int fd, u64 offset, u64 size)
