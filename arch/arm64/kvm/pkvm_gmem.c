@@ -129,6 +129,22 @@ static bool fault_is_poisoned(struct kvm_vcpu *vcpu)
 	       (int)kvm_call_hyp_nvhe(__pkvm_vcpu_in_poison_fault) == 1;
 }
 
+/*
+ * A shared page that is absent may be so no longer: another vCPU has shared it, which made it
+ * present, while this one was on its way here. The guest looks again, once for as many
+ * shares as there were. Those came before the invalidate_lock, which is held shared.
+ */
+static bool shared_meanwhile(struct kvm_vcpu *vcpu)
+{
+	int shares = atomic_read(&vcpu->kvm->arch.pkvm.gmem_shares);
+
+	if (shares == vcpu->arch.pkvm_gmem_shares)
+		return false;
+
+	vcpu->arch.pkvm_gmem_shares = shares;
+	return true;
+}
+
 /**
  * pkvm_gmem_abort() - a protected guest has no page at an address of a guest_memfd slot
  * @vcpu: the vCPU, loaded
@@ -152,7 +168,7 @@ int pkvm_gmem_abort(struct kvm_vcpu *vcpu, struct kvm_memory_slot *slot, phys_ad
 	} else if (fault_is_poisoned(vcpu)) {
 		ret = -EHWPOISON;
 	} else if (!kvm_gmem_is_private(file_inode(file), kvm_gmem_slot_index(slot, gfn))) {
-		ret = -EFAULT;
+		ret = shared_meanwhile(vcpu) ? 0 : -EFAULT;
 	} else {
 		ret = donate_block(vcpu, slot, file, gfn);
 		/* Another vCPU was faster. */
@@ -202,9 +218,13 @@ static int complete_memreq(void *arg, unsigned long nr_pages)
 	int ret = kvm_call_hyp_nvhe(__pkvm_vcpu_complete_memreq, (u64)nr_pages);
 	struct kvm_vcpu *vcpu = arg;
 
-	if (!ret)
-		count_memreq(&vcpu->kvm->stat.gmem, vcpu->arch.pkvm_memreq.op, nr_pages);
-	return ret;
+	if (ret)
+		return ret;
+
+	if (vcpu->arch.pkvm_memreq.op == PKVM_MEMREQ_SHARE && nr_pages)
+		atomic_inc(&vcpu->kvm->arch.pkvm.gmem_shares);
+	count_memreq(&vcpu->kvm->stat.gmem, vcpu->arch.pkvm_memreq.op, nr_pages);
+	return 0;
 }
 
 /* The guest gets INVALID_PARAMETER; no abort is injected at its HVC. */
