@@ -25,7 +25,8 @@ const char options_help[] =
 	"  --unprotected    an ordinary VM, for comparison\n"
 	"  --anon           anonymous memory in the place of a guest_memfd, for comparison:\n"
 	"                   pinned for a protected VM, in huge pages for an ordinary one\n"
-	"  --pool SIZE      memory at the end of RAM for device DMA buffers (default 4M; 0: none)\n"
+	"  --pool SIZE      memory at the end of RAM for device DMA buffers (default: enough for the\n"
+	"                   devices, 4M or more; 0: none)\n"
 	"  --seed N         random numbers that the host gives the guest follow from N: for\n"
 	"                   repeatable runs, not for secrets\n"
 	"  --timeout SEC    stop the guest after so many seconds\n"
@@ -143,6 +144,7 @@ static int parse_value(int c, const char *arg, struct pvm_options *opt)
 	case OPT_MEM:
 		return parse_size("--mem", arg, PVM_MIN_MEM, PVM_MAX_MEM, &opt->mem);
 	case OPT_POOL:
+		opt->have_pool = true;
 		return parse_size("--pool", arg, 0, PVM_MAX_MEM, &opt->pool);
 	case OPT_CPUS:
 		if (parse_u64("--cpus", arg, 1, PVM_MAX_CPUS, &val))
@@ -232,7 +234,6 @@ int options_parse(int argc, char **argv, struct pvm_options *opt)
 	*opt = (struct pvm_options) {
 		.append = "",
 		.mem = 128ULL << 20,
-		.pool = 4ULL << 20,
 		.cpus = 1,
 	};
 
@@ -250,6 +251,8 @@ int options_parse(int argc, char **argv, struct pvm_options *opt)
 		say("--kernel is missing: name an arm64 Image (arch/arm64/boot/Image of a kernel build)");
 		return PVM_EXIT_USAGE;
 	}
+	if (!opt->have_pool)
+		opt->pool = pool_default(opt);
 	if (opt->pool >= opt->mem / 2) {
 		say("--pool: the pool would take half of --mem or more: give more --mem or less --pool");
 		return PVM_EXIT_USAGE;

@@ -58,6 +58,8 @@ enum {
 #define PVM_MAX_MEM	(64ULL << 30)
 #define PVM_PAGE	4096ULL
 
+#define POOL_PER_DISK	(2ULL << 20)	/* virtio_blk.c is held to that */
+
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 
 struct pvm_disk {
@@ -78,7 +80,8 @@ struct pvm_options {
 	const char *initrd;
 	const char *append;
 	uint64_t mem;
-	uint64_t pool;
+	uint64_t pool;			/* 0: none */
+	bool have_pool;			/* given, not the default */
 	unsigned int cpus;
 	unsigned int timeout;		/* seconds; 0: none */
 	uint64_t seed;
@@ -204,6 +207,10 @@ void event_write(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* options.c: 0, or PVM_EXIT_USAGE when reported */
 int options_parse(int argc, char **argv, struct pvm_options *opt);
 extern const char options_help[];
+
+/* pool.c */
+uint64_t pool_default(const struct pvm_options *opt);
+uint64_t pool_disk_share(const struct pvm_options *opt);
 
 /* memory.c */
 int memory_init(struct vm *vm);

@@ -75,7 +75,6 @@ struct virtio_ops {
 	const char *name;
 	uint32_t id;			/* VIRTIO_ID_* */
 	unsigned int nr_queues;
-	uint16_t queue_size;		/* the most; the guest's buffers come from --pool */
 	/*
 	 * Does one thing for queue q: 1 if it did, 0 if there is nothing to do, a
 	 * negative errno if the guest has made it impossible to go on.
@@ -93,6 +92,7 @@ struct virtio_dev {
 	void *priv;			/* of the kind of device */
 	char name[16];			/* for messages */
 	uint64_t features;		/* offered */
+	uint16_t queue_size;		/* the most; the guest's buffers come from --pool */
 	uint64_t base;			/* gpa of the registers */
 	unsigned int spi;
 	int kick_fd;			/* eventfd: the driver has notified us */

@@ -15,20 +15,24 @@
 
 #include <linux/fs.h>
 #include <linux/virtio_blk.h>
+#include <linux/virtio_ring.h>
 
 #include "virtio.h"
 
 #define SECTOR		512ULL
-#define QUEUE_SIZE	64
 
 /*
- * A guest bounces a request through --pool, and waits for ever if that cannot take the
- * largest: so that is a small part of the pool, in pieces that fit into holes.
+ * A guest bounces its requests through --pool: it waits for ever if that cannot take the
+ * largest, and its kernel complains when those under way together do not fit. So no
+ * indirect descriptors: then what is under way is at most what the ring's own descriptors
+ * point to, each to a piece that finds a place between others. That may be half of a
+ * disk's share of the pool, and takes two of the largest requests.
  */
 #define SIZE_MAX_SEG	8192
-#define POOL_PART	8
-#define SEG_MAX		(QUEUE_SIZE - 2)
-#define SEG_MIN		4
+#define QUEUE_MAX	128
+#define QUEUE_MIN	16
+
+_Static_assert(QUEUE_MAX * SIZE_MAX_SEG * 2 == POOL_PER_DISK, "a disk's share of the pool");
 
 /* A request that is larger is refused: the guest waits for each with its device locked. */
 #define MAX_REQUEST	(64ULL << 20)
@@ -169,7 +173,6 @@ static const struct virtio_ops blk_ops = {
 	.name = "block",
 	.id = VIRTIO_ID_BLOCK,
 	.nr_queues = 1,
-	.queue_size = QUEUE_SIZE,
 	.serve = blk_serve,
 	.destroy = blk_destroy,
 };
@@ -210,11 +213,14 @@ static int blk_open(struct blk *blk, const char *path)
 	return 0;
 }
 
-static unsigned int blk_seg_max(uint64_t pool)
+static uint16_t blk_queue_size(const struct pvm_options *opt)
 {
-	uint64_t segs = pool / POOL_PART / SIZE_MAX_SEG;
+	uint64_t share = pool_disk_share(opt);
+	uint16_t size = QUEUE_MAX;
 
-	return segs < SEG_MIN ? SEG_MIN : segs > SEG_MAX ? SEG_MAX : segs;
+	while (size > QUEUE_MIN && size * SIZE_MAX_SEG * 2ULL > share)
+		size /= 2;
+	return size;
 }
 
 /* Reported; PVM_EXIT_*. */
@@ -222,7 +228,6 @@ int virtio_blk_create(struct virtio_dev *dev, const struct pvm_disk *disk, unsig
 {
 	struct virtio_blk_config config = {
 		.size_max = SIZE_MAX_SEG,
-		.seg_max = blk_seg_max(dev->vm->opt->pool),
 	};
 	struct blk *blk = calloc(1, sizeof(*blk));
 	int ret;
@@ -240,9 +245,12 @@ int virtio_blk_create(struct virtio_dev *dev, const struct pvm_disk *disk, unsig
 	if (ret)
 		return ret;
 
+	dev->queue_size = blk_queue_size(dev->vm->opt);
+	config.seg_max = dev->queue_size / 2 - 2;
 	config.capacity = blk->sectors;
 	_Static_assert(sizeof(config) <= sizeof(dev->config), "config space");
 	memcpy(dev->config, &config, sizeof(config));
+	dev->features &= ~VIRTIO_BIT(VIRTIO_RING_F_INDIRECT_DESC);
 	dev->features |= VIRTIO_BIT(VIRTIO_BLK_F_SIZE_MAX) |
 			 VIRTIO_BIT(VIRTIO_BLK_F_SEG_MAX) | VIRTIO_BIT(VIRTIO_BLK_F_FLUSH);
 	if (blk->read_only)

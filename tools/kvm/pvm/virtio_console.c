@@ -128,7 +128,6 @@ static const struct virtio_ops console_ops = {
 	.name = "console",
 	.id = VIRTIO_ID_CONSOLE,
 	.nr_queues = NR_QUEUES,
-	.queue_size = 32,
 	.serve = console_serve,
 	.destroy = console_destroy,
 };
@@ -176,6 +175,7 @@ int virtio_console_create(struct virtio_dev *dev)
 	}
 	pthread_mutex_init(&con->input_lock, NULL);
 	dev->ops = &console_ops;
+	dev->queue_size = 32;
 	dev->priv = con;
 	if (isatty(STDOUT_FILENO)) {
 		dev->features |= VIRTIO_BIT(VIRTIO_CONSOLE_F_SIZE);

@@ -209,7 +209,7 @@ static void virtio_write_queue(struct virtio_dev *dev, uint64_t reg, uint32_t va
 
 	switch (reg) {
 	case VIRTIO_MMIO_QUEUE_NUM:
-		vq->num = val <= dev->ops->queue_size ? val : 0;
+		vq->num = val <= dev->queue_size ? val : 0;
 		break;
 	case VIRTIO_MMIO_QUEUE_DESC_LOW:
 	case VIRTIO_MMIO_QUEUE_DESC_HIGH:
@@ -265,7 +265,7 @@ static uint32_t virtio_read(struct virtio_dev *dev, uint64_t reg)
 	case VIRTIO_MMIO_DEVICE_FEATURES:
 		return dev->features_sel > 1 ? 0 : dev->features >> (dev->features_sel * 32);
 	case VIRTIO_MMIO_QUEUE_NUM_MAX:
-		return queue ? dev->ops->queue_size : 0;
+		return queue ? dev->queue_size : 0;
 	case VIRTIO_MMIO_QUEUE_READY:
 		return queue && dev->vq[dev->queue_sel].ready;
 	case VIRTIO_MMIO_STATUS:

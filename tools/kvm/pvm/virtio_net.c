@@ -214,7 +214,6 @@ static const struct virtio_ops net_ops = {
 	.name = "net",
 	.id = VIRTIO_ID_NET,
 	.nr_queues = NR_QUEUES,
-	.queue_size = 128,
 	.serve = net_serve,
 	.poll = net_poll,
 	.destroy = net_destroy,
@@ -271,6 +270,7 @@ int virtio_net_create(struct virtio_dev *dev, const struct pvm_net *opt, unsigne
 	}
 	net->fd = -1;
 	dev->ops = &net_ops;
+	dev->queue_size = 128;
 	dev->priv = net;
 
 	if (opt->have_mac) {

@@ -39,7 +39,6 @@ static const struct virtio_ops rng_ops = {
 	.name = "rng",
 	.id = VIRTIO_ID_RNG,
 	.nr_queues = 1,
-	.queue_size = 8,
 	.serve = rng_serve,
 	.destroy = rng_destroy,
 };
@@ -55,6 +54,7 @@ int virtio_rng_create(struct virtio_dev *dev)
 	}
 	random_init(r, dev->vm->opt, RANDOM_RNG);
 	dev->ops = &rng_ops;
+	dev->queue_size = 8;
 	dev->priv = r;
 	return 0;
 }

@@ -254,6 +254,18 @@ static void test_options(void)
 	CHECK(PARSE("--kernel i --console serial --rng --seed 5 --trace t") == 0 && opt.serial &&
 	      opt.rng && opt.seeded && opt.seed == 5 && !strcmp(opt.trace, "t"));
 	CHECK(PARSE("--kernel i --console vga") == PVM_EXIT_USAGE);
+
+	CHECK(PARSE("--kernel i") == 0 && opt.pool == 4 << 20);
+	CHECK(PARSE("--kernel i --mem 32M --disk a --disk b --disk c --disk d") == 0 &&
+	      opt.pool == 8 << 20 && pool_disk_share(&opt) == 7 << 18);
+	CHECK(PARSE("--kernel i --mem 256M --disk a --net tap=a") == 0 &&
+	      opt.pool == 11 << 19 && pool_disk_share(&opt) == POOL_PER_DISK);
+	CHECK(PARSE("--kernel i --mem 4G --disk a --disk b --net tap=a") == 0 &&
+	      opt.pool == 23 << 19 && pool_disk_share(&opt) == POOL_PER_DISK);
+	CHECK(PARSE("--kernel i --pool 1M --disk a --disk b") == 0 && opt.pool == 1 << 20 &&
+	      pool_disk_share(&opt) == 1 << 18);
+	CHECK(PARSE("--kernel i --pool 0 --disk a") == 0 && !opt.pool &&
+	      pool_disk_share(&opt) == POOL_PER_DISK);
 }
 
 static void test_trace(void)

@@ -141,7 +141,7 @@ static void test_registers(void)
 
 static void test_layout(void)
 {
-	static const uint32_t bad_num[] = { 0, 3, 128, 0xffffffff };
+	static const uint32_t bad_num[] = { 0, 3, 256, 0xffffffff };
 	struct virtio_dev *dev = device(FAKE_RW);
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad_num); i++) {
@@ -187,6 +187,20 @@ static int blk(unsigned int disk, uint32_t type, uint64_t sector, uint32_t len)
 		return -1;
 	CHECK(used_idx(0) == (uint16_t)(before + 1) && used_last(0, NUM).id == 0);
 	return *get(STATUS_BUF, 1);
+}
+
+/* All that a driver can have under way takes half of the disk's share of the pool. */
+static void test_disk_share(void)
+{
+	struct virtio_dev *dev = device(FAKE_RW);
+	struct virtio_blk_config *config = (void *)dev->config;
+	uint32_t num;
+
+	fake_mmio_write(dev, VIRTIO_MMIO_QUEUE_SEL, 0);
+	num = fake_mmio_read(dev, VIRTIO_MMIO_QUEUE_NUM_MAX);
+	CHECK(!(dev->features & VIRTIO_BIT(VIRTIO_RING_F_INDIRECT_DESC)));
+	CHECK(num && 2ULL * num * config->size_max <= pool_disk_share(&guest.opt));
+	CHECK(config->seg_max && 2 * (config->seg_max + 2) <= num);
 }
 
 static void test_disk(void)
@@ -635,6 +649,7 @@ int main(void)
 		return 1;
 	test_registers();
 	test_layout();
+	test_disk_share();
 	test_disk();
 	test_wrap();
 	test_indirect();
