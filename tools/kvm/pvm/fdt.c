@@ -175,6 +175,30 @@ static int fdt_devices(void *fdt, struct vm *vm)
 	return err ?: fdt_end_node(fdt);
 }
 
+/* Its driver wants a clock to switch on, and need not ask the device for its number. */
+static int fdt_rtc(void *fdt)
+{
+	char name[32];
+	int err = 0;
+
+	err = err ?: fdt_begin_node(fdt, "clock");
+	err = err ?: fdt_property_string(fdt, "compatible", "fixed-clock");
+	err = err ?: fdt_property_u32(fdt, "#clock-cells", 0);
+	err = err ?: fdt_property_u32(fdt, "clock-frequency", 24000000);
+	err = err ?: fdt_property_u32(fdt, "phandle", PHANDLE_CLOCK);
+	err = err ?: fdt_end_node(fdt);
+
+	snprintf(name, sizeof(name), "rtc@%llx", PVM_RTC_BASE);
+	err = err ?: fdt_begin_node(fdt, name);
+	err = err ?: fdt_property(fdt, "compatible", "arm,pl031\0arm,primecell",
+				  sizeof("arm,pl031\0arm,primecell"));
+	err = err ?: fdt_property_u32(fdt, "arm,primecell-periphid", 0x00041031);
+	err = err ?: PROP_CELLS(fdt, "reg", REG(PVM_RTC_BASE, PVM_RTC_SIZE));
+	err = err ?: fdt_property_u32(fdt, "clocks", PHANDLE_CLOCK);
+	err = err ?: fdt_property_string(fdt, "clock-names", "apb_pclk");
+	return err ?: fdt_end_node(fdt);
+}
+
 static int fdt_virtio(void *fdt, struct vm *vm)
 {
 	char name[32];
@@ -226,6 +250,7 @@ int fdt_load(struct vm *vm)
 	err = err ?: fdt_memory(fdt, vm);
 	err = err ?: fdt_cpus(fdt, vm);
 	err = err ?: fdt_devices(fdt, vm);
+	err = err ?: fdt_rtc(fdt);
 	err = err ?: fdt_virtio(fdt, vm);
 	err = err ?: fdt_end_node(fdt);
 	err = err ?: fdt_finish(fdt);

@@ -44,6 +44,8 @@ enum {
 #define PVM_UART_BASE	0x09000000ULL
 #define PVM_UART_SIZE	0x00001000ULL
 #define PVM_UART_IRQ	1		/* SPI number, from 0 */
+#define PVM_RTC_BASE	0x09010000ULL
+#define PVM_RTC_SIZE	0x00001000ULL
 #define PVM_VIRTIO_BASE	0x0a000000ULL
 #define PVM_VIRTIO_SIZE	0x00001000ULL	/* per device */
 #define PVM_VIRTIO_IRQ	16		/* SPI number of the first device */
@@ -271,6 +273,9 @@ void serial_destroy(struct serial *s);
 void serial_access(struct serial *s, uint64_t reg, uint8_t *data, bool is_write);
 size_t serial_input_room(struct serial *s);
 void serial_input(struct serial *s, const uint8_t *buf, size_t len);
+
+/* rtc.c */
+void rtc_access(uint64_t reg, uint8_t *data, uint32_t len, bool is_write);
 
 /* devices.c: the virtio devices; PVM_EXIT_* when reported */
 int devices_create(struct vm *vm);

@@ -149,6 +149,8 @@ static void vcpu_mmio(struct vcpu *vcpu)
 		memset(data, 0, len);
 	if (addr - PVM_UART_BASE < PVM_UART_SIZE && len)
 		serial_access(vcpu->vm->serial, addr - PVM_UART_BASE, data, is_write);
+	else if (addr - PVM_RTC_BASE < PVM_RTC_SIZE)
+		rtc_access(addr - PVM_RTC_BASE, data, len, is_write);
 	else if (addr - PVM_VIRTIO_BASE < PVM_MAX_VIRTIO * PVM_VIRTIO_SIZE)
 		devices_access(vcpu->vm, addr - PVM_VIRTIO_BASE, data, len, is_write);
 	event("vCPU %u: mmio %s %#llx, %u bytes, first %#x", vcpu->id,
