@@ -5,7 +5,7 @@
 
 image=/boot/Image
 initrd=/boot/guest.cpio
-failed=0
+. "$(dirname "$0")/pvm-common"
 
 # expect CODE TEXT COMMAND...: the exit code, and a part of what is printed.
 expect() {
@@ -74,7 +74,7 @@ expect 3 "/dev/kvm" pvm run --kernel $image --initrd $initrd
 mv /dev/kvm.away /dev/kvm
 
 # On a host without pKVM there are no protected VMs; the rest still works.
-if ! dmesg | grep -q "Protected .*VHE mode initialized"; then
+if ! has_pkvm; then
 	expect 3 "--protected" pvm run --kernel $image --initrd $initrd --protected
 fi
 

@@ -4,16 +4,7 @@
 # live to see its end, which is a power-off after a good request.
 
 kernel=${KERNEL:-/boot/hostile}
-failed=0
-
-check() {
-	if [ "$1" -eq 0 ]; then
-		echo "ok   $2"
-	else
-		echo "FAIL $2"
-		failed=1
-	fi
-}
+. "$(dirname "$0")/pvm-common"
 
 run() {
 	head -c 65536 /dev/zero >/tmp/hostile.disk
@@ -31,8 +22,8 @@ run() {
 }
 
 tap=
-[ -e /dev/net/tun ] && tunctl -t pvm1 >/dev/null && ifconfig pvm1 up && tap=yes
-if dmesg | grep -q "Protected .*VHE mode initialized"; then
+tap pvm1 && tap=yes
+if has_pkvm; then
 	run --protected
 fi
 run --unprotected

@@ -8,16 +8,7 @@ initrd=${INITRD:-/boot/guest.cpio}
 seed=${SEED:-$(date +%s)}
 dir=/tmp/kills
 slack_kb=2048		# what is not back by the end, of all kills: caches that grew
-failed=0
-
-check() {
-	if [ "$1" -eq 0 ]; then
-		echo "ok   $2"
-	else
-		echo "FAIL $2"
-		failed=1
-	fi
-}
+. "$(dirname "$0")/pvm-common"
 
 # random MAX: a number below it.
 random() {
@@ -82,7 +73,7 @@ files() { find /tmp /dev/shm /run /var/tmp -type f -o -type s -o -type p 2>/dev/
 mkdir -p $dir
 head -c 1048576 /dev/zero >$dir/disk
 echo "seed $seed"
-if ! dmesg | grep -q "Protected .*VHE mode initialized"; then
+if ! has_pkvm; then
 	echo "this host has no protected VMs"
 	exit 77
 fi

@@ -6,33 +6,13 @@
 initrd=${INITRD:-/boot/guest.cpio}
 dir=/tmp/map
 pages=16384
-failed=0
+. "$(dirname "$0")/pvm-common"
 
-check() {
-	if [ "$1" -eq 0 ]; then
-		echo "ok   $2"
-	else
-		echo "FAIL $2"
-		failed=1
-	fi
-}
-
-# await COMMAND...: until it succeeds, or the guest is gone.
-await() {
-	until "$@"; do
-		kill -0 $pvm 2>/dev/null || return 1
-		sleep 0.1
-	done
-}
-
-# start OPTION...: a guest that waits for a word, in $pvm.
-start() {
-	: >$dir/console
-	pvm run --kernel /boot/Image --initrd "$initrd" --mem 64M --append "quiet pvm.devices" \
-		--timeout 200 "$@" <$dir/input >$dir/console 2>$dir/messages &
-	pvm=$!
-	exec 3>$dir/input
-	await grep -q "waits for a word" $dir/console; check $? "$*: the guest runs"
+# guest OPTION...: one that waits for a word.
+guest() {
+	start --kernel /boot/Image --initrd "$initrd" --mem 64M --append "quiet pvm.devices" \
+		--timeout 200 "$@"
+	await said "waits for a word"; check $? "$*: the guest runs"
 }
 
 # finish: the guest powers off.
@@ -40,8 +20,7 @@ finish() {
 	echo hello >&3
 	exec 3>&-
 	wait $pvm; check $? "the guest powers off"
-	[ ! -s $dir/messages ]; check $? "pvm has nothing to complain of"
-	[ $failed -eq 0 ] || cat $dir/messages
+	in_silence
 }
 
 # count STATE FILE: the pages of the last snapshot.
@@ -104,7 +83,7 @@ poke() {
 lines() { [ "$(grep -c "$2" $dir/poke)" = "$1" ]; check $? "poke: $1 times '$2'"; }
 
 protected() {
-	start --protected
+	guest --protected
 	snapshot
 	[ "$(count private $dir/map)" -gt 2000 ]; check $? "map: the guest's own pages"
 	[ "$(count shared $dir/map)" -gt 0 ]; check $? "map: what it shares"
@@ -123,7 +102,7 @@ protected() {
 	watch
 
 	# One that loses pages need not survive it.
-	start --protected
+	guest --protected
 	poke "and PUNCH_HOLE" --punch
 	lines 18 "  as it should be"
 	lines 4 "destroyed\|zeroes"
@@ -138,7 +117,7 @@ protected() {
 }
 
 unprotected() {
-	start --unprotected
+	guest --unprotected
 	snapshot
 	[ "$(count private $dir/map)" = 0 ]; check $? "map: nothing is private"
 	[ "$(count shared $dir/map)" -gt 2000 ]; check $? "map: all is shared"
@@ -147,8 +126,8 @@ unprotected() {
 	finish
 }
 
-mkdir -p $dir && mkfifo $dir/input
-if dmesg | grep -q "Protected .*VHE mode initialized"; then
+mkdir -p $dir
+if has_pkvm; then
 	protected
 fi
 unprotected
