@@ -7,6 +7,7 @@ dir=${dir:-/tmp}	# the test's own
 failed=0		# its exit code, at the end
 pvm=			# the guest's process
 poll=0.1		# seconds
+patience=2500		# seconds, for a guest on a slow machine: the harness has its own limits
 
 # check CODE WHAT
 check() {

@@ -15,7 +15,7 @@ run() {
 	[ -z "$tap" ] || net="--net tap=pvm0"
 	# shellcheck disable=SC2086
 	start --kernel /boot/Image --initrd "$initrd" --mem 96M --cpus 2 --append "quiet pvm.devices" \
-		--disk $dir/rw --disk $dir/ro,ro --rng $net --seed 7 --timeout 150 \
+		--disk $dir/rw --disk $dir/ro,ro --rng $net --seed 7 --timeout $patience \
 		--trace $dir/trace "$@"
 	await said "waits for a word"
 	echo hello >&3
@@ -51,7 +51,7 @@ terminate() {
 	for i in 1 2 3 4 5 6 7; do disks="$disks --disk $dir/ro,ro"; done
 	# shellcheck disable=SC2086
 	start --kernel /boot/Image --initrd "$initrd" --mem 96M --append "quiet pvm.devices" \
-		--disk $dir/rw $disks --trace $dir/trace --timeout 150 "$@"
+		--disk $dir/rw $disks --trace $dir/trace --timeout $patience "$@"
 	await said "waits for a word"; check $? "SIGTERM: the guest runs"
 	kill -TERM $pvm
 	wait $pvm

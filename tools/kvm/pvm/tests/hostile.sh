@@ -11,7 +11,7 @@ run() {
 	net=
 	[ -z "$tap" ] || net="--net tap=pvm1"
 	# shellcheck disable=SC2086
-	pvm run --kernel "$kernel" --mem 64M --disk /tmp/hostile.disk --rng $net --timeout 150 "$@" \
+	pvm run --kernel "$kernel" --mem 64M --disk /tmp/hostile.disk --rng $net --timeout $patience "$@" \
 		</dev/null >/tmp/hostile.out 2>/tmp/hostile.err
 	check $? "$*: the guest powers off"
 	grep -a "^hostile: [0-9]* desc" /tmp/hostile.out; check $? "$*: it came to its end"

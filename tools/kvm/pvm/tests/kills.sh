@@ -43,7 +43,7 @@ unpinned() { [ "$(pins)" -le "$pinned" ]; }
 is_back() { [ "$(free_kb)" -ge $((before - slack_kb)) ]; }
 
 guest() {
-	pvm run --kernel /boot/Image --initrd "$initrd" --mem 48M --cpus 2 --timeout 200 --rng \
+	pvm run --kernel /boot/Image --initrd "$initrd" --mem 48M --cpus 2 --timeout $patience --rng \
 		--disk $dir/disk --append quiet "$@" </dev/null >$dir/console 2>$dir/messages
 }
 
@@ -57,7 +57,7 @@ life() {
 # kill_one OPTION...: after a random part of that time. Prints nothing if all is well.
 kill_one() {
 	moment=$(random $((length * 1000)))
-	pvm run --kernel /boot/Image --initrd "$initrd" --mem 48M --cpus 2 --timeout 200 --rng \
+	pvm run --kernel /boot/Image --initrd "$initrd" --mem 48M --cpus 2 --timeout $patience --rng \
 		--disk $dir/disk --append quiet "$@" </dev/null >$dir/console 2>$dir/messages &
 	pvm=$!
 	usleep $((moment * 1000))

@@ -11,7 +11,7 @@ pages=16384
 # guest OPTION...: one that waits for a word.
 guest() {
 	start --kernel /boot/Image --initrd "$initrd" --mem 64M --append "quiet pvm.devices" \
-		--timeout 200 "$@"
+		--timeout $patience "$@"
 	await said "waits for a word"; check $? "$*: the guest runs"
 }
 
@@ -40,17 +40,15 @@ snapshot() {
 	[ ! -e $dir/map.svg.tmp ]; check $? "map: nothing else is left"
 }
 
-# As the kernel itself shows it, which need not be of the same moment.
-compare() {
+# As the kernel itself shows it, which is of another moment: the same, before long.
+same() {
 	private=$(awk '$2 == "private" && $3 == "resident" {
 			split($1, r, "-"); n += ("0x" r[2]) - ("0x" r[1]) }
 		END { print n / 4096 }' /sys/kernel/debug/kvm/"$pvm"-*/guest_memfd-*)
-	mine=$(count private $dir/map)
-	[ $((private - mine)) -lt 512 ] && [ $((mine - private)) -lt 512 ]
-	check $? "map: $mine private pages, by debugfs $private"
+	pvm map $pvm >$dir/map && [ "$private" = "$(count private $dir/map)" ]
 }
 
-watched() { [ "$(grep -c '^---$' $dir/watch)" -ge 2 ]; }
+compare() { await same; check $? "map: as debugfs has it"; }
 
 # It ends by SIGINT, or by itself with the guest.
 watch() {
