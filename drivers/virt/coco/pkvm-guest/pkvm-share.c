@@ -64,10 +64,9 @@ static struct pkvm_share *pkvm_share_alloc(unsigned int nr)
 		page = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
 		if (!page)
 			goto fail;
-		if (set_memory_decrypted((unsigned long)page_address(page), 1)) {
-			__free_page(page);
+		/* Whose it is after an error nobody knows: leaked, as in pkvm_share_free(). */
+		if (set_memory_decrypted((unsigned long)page_address(page), 1))
 			goto fail;
-		}
 		share->pages[share->nr] = page;
 	}
 
