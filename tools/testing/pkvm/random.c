@@ -11,6 +11,9 @@
  * into range. If the first operation is one of an honest host kernel then all of them are,
  * and its invariants are checked too; else they are anybody's, straight to EL2.
  *
+ * Lives of an honest host kernel are also what the random tester on the emulated host makes and
+ * replays (tools/testing/selftests/kvm/arm64/pkvm_gmem_random.c); random-guests has its sizes.
+ *
  * A life that fails is made shorter as long as it still fails, printed, and saved.
  */
 #include <errno.h>
@@ -37,6 +40,9 @@ static uint16_t within(uint16_t value, uint16_t limit)
 
 static void normalise(struct spec_op *op, bool honest)
 {
+	/* What is in range stays what it is: a life that was saved is the same again. */
+	if (honest && op->kind >= SPEC_SYS_CREATE)
+		op->kind -= SPEC_SYS_CREATE;
 	if (honest)
 		op->kind = SPEC_SYS_CREATE + op->kind % (SPEC_NR_KINDS - SPEC_SYS_CREATE);
 	else
@@ -49,7 +55,8 @@ static void normalise(struct spec_op *op, bool honest)
 	op->val &= 0xff;
 	if (!honest)
 		return;
-	op->flags &= SPEC_PRIVATE;
+	op->flags &= op->kind < SPEC_SYS_GUEST_SHARE ? SPEC_PRIVATE :
+						      SPEC_MISALIGNED | SPEC_RESERVED;
 	if (op->gfn > SPEC_GFNS)
 		op->gfn = SPEC_GFNS;
 }
@@ -237,7 +244,7 @@ static struct spec_op any_op(bool honest)
 	if (op.kind == SPEC_HOST_RECLAIM_GUEST && rnd(10))
 		op.flags &= ~SPEC_MEMORY_ERROR;
 	if (honest)
-		op.flags = rnd(2) ? SPEC_PRIVATE : 0;
+		op.flags = rnd(2) ? SPEC_PRIVATE : rnd(16) ? 0 : SPEC_MISALIGNED;
 	if (op.kind == SPEC_HOST_COMPLETE)
 		op.nr = rnd(8) ? rnd(3) : op.nr;
 	switch (rnd(64)) {
