@@ -295,7 +295,8 @@ static int64_t serve(struct spec *s, const struct spec_op *op, struct spec_resul
 	uint8_t g = op->guest;
 	int64_t ret;
 
-	if (!s->file[g].open)
+	/* What the guest does not have, it can give up without a file. */
+	if (!s->file[g].open && rec.op != SPEC_REQ_ABSENT)
 		complete.nr = 0;
 	if (rec.op == SPEC_REQ_UNSHARE && complete.nr) {
 		complete.nr = isolate(s, g, rec.gfn, rec.nr);
