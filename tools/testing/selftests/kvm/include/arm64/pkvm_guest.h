@@ -38,7 +38,21 @@
 #define PKVM_OP_CHECK		8	/* the same -> mismatches, last gpa, found */
 /* gpa, granules, rounds, stamp, granule -> shared, unshared, refused, odd, torn */
 #define PKVM_OP_PINGPONG	9
-#define PKVM_NR_OPS		10
+#define PKVM_OP_BATCH		10	/* gpa of struct pkvm_cmd[], how many */
+#define PKVM_NR_OPS		11
+
+/* What a batch is made of: struct pkvm_cmd, and enum of its .op. */
+#define PKVM_CMD_NOP		0
+#define PKVM_CMD_READ64		1	/* gpa -> value */
+#define PKVM_CMD_WRITE64	2	/* gpa, value */
+#define PKVM_CMD_HVC		3	/* x0..x3 -> x0..x2 */
+#define PKVM_CMD_FILL		4	/* gpa, value: each line of the page */
+#define PKVM_CMD_CHECK		5	/* gpa -> first line's value, others that differ */
+#define PKVM_NR_CMDS		6
+
+#define PKVM_CMD_SIZE		64
+#define PKVM_CMD_LINE		64	/* bytes between the words of FILL and CHECK */
+#define PKVM_CMD_LINES		64	/* of them in a page */
 
 /* Vendor hypervisor service calls, as 64-bit fast calls. */
 #define PKVM_HVC_FEATURES	0x86000000
@@ -81,6 +95,13 @@ struct pkvm_vcpu {
 	u64 esr, far, elr;
 	/* A handler for memory faults was asked for: how often it was needed. */
 	u64 nr_faults;
+};
+
+/* One command of a batch, in memory that host and guest share. */
+struct pkvm_cmd {
+	u64 op;
+	u64 arg[4];
+	u64 res[3];
 };
 
 struct pkvm_vm {
@@ -137,6 +158,16 @@ int pkvm_vcpu_call(struct pkvm_vcpu *vcpu, u64 op, const u64 *args, int nr_args,
 		   int nr_res);
 int pkvm_vcpu_resume(struct pkvm_vcpu *vcpu);
 
+/*
+ * A batch: many commands for one exit. The guest reads them from memory and writes their
+ * results there. When one of them ends KVM_RUN with an error it is pending:
+ * pkvm_vcpu_resume() tries it again, pkvm_vcpu_skip() goes on with the next one.
+ */
+int pkvm_vcpu_batch(struct pkvm_vcpu *vcpu, u64 gpa, u64 nr);
+int pkvm_vcpu_skip(struct pkvm_vcpu *vcpu);
+/* The commands that are left, the pending one included. */
+u64 pkvm_vcpu_batch_left(struct pkvm_vcpu *vcpu);
+
 /* The call ended in KVM_EXIT_MEMORY_FAULT with exactly this. */
 bool pkvm_fault_is(const struct pkvm_vcpu *vcpu, u64 flags, u64 gpa, u64 size);
 
@@ -171,7 +202,7 @@ s64 guest_unshare(struct pkvm_vcpu *vcpu, u64 gpa, u64 count, u64 *done);
 /* As a guest driver does it: until all is done. Returns the number of calls or -1. */
 int guest_hvc_all(struct pkvm_vcpu *vcpu, u64 func, u64 gpa, u64 count);
 
-extern const char pkvm_payload_start[], pkvm_payload_end[];
+extern const char pkvm_payload_start[], pkvm_payload_end[], pkvm_payload_skip[];
 
 #endif /* __ASSEMBLER__ */
 #endif /* SELFTEST_KVM_ARM64_PKVM_GUEST_H */

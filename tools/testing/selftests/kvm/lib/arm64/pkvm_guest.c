@@ -328,6 +328,32 @@ int pkvm_vcpu_call(struct pkvm_vcpu *vcpu, u64 op, const u64 *args, int nr_args,
 	return pkvm_vcpu_resume(vcpu);
 }
 
+int pkvm_vcpu_batch(struct pkvm_vcpu *vcpu, u64 gpa, u64 nr)
+{
+	u64 args[] = { gpa, nr };
+
+	return pkvm_vcpu_call(vcpu, PKVM_OP_BATCH, args, 2, 1);
+}
+
+int pkvm_vcpu_skip(struct pkvm_vcpu *vcpu)
+{
+	u64 pc = PKVM_CODE_GPA + (pkvm_payload_skip - pkvm_payload_start);
+	struct kvm_one_reg reg = { CORE_REG(regs.pc), (u64)&pc };
+
+	if (ioctl(vcpu->fd, KVM_SET_ONE_REG, &reg))
+		return -errno;
+	return pkvm_vcpu_resume(vcpu);
+}
+
+u64 pkvm_vcpu_batch_left(struct pkvm_vcpu *vcpu)
+{
+	u64 left = 0;
+	struct kvm_one_reg reg = { CORE_REG(regs.regs[21]), (u64)&left };
+
+	TEST_ASSERT(!ioctl(vcpu->fd, KVM_GET_ONE_REG, &reg), "x21: errno %d", errno);
+	return left;
+}
+
 bool pkvm_fault_is(const struct pkvm_vcpu *vcpu, u64 flags, u64 gpa, u64 size)
 {
 	const struct kvm_run *run = vcpu->run;

@@ -52,6 +52,7 @@ next:
 	b	op_fill
 	b	op_check
 	b	op_pingpong
+	b	op_batch
 
 	/* The store of result 0 tells the host that the others are there. */
 done:
@@ -206,6 +207,65 @@ hvc_all:
 	ret
 2:	mov	x0, #1
 3:	ret
+
+	/*
+	 * Commands from memory. x20 and x21 are the host's to read: where it is, and how
+	 * many are left; the host may set the PC to pkvm_payload_skip.
+	 */
+op_batch:
+	mov	x20, x0
+	mov	x21, x1
+1:	cbz	x21, 8f
+	ldr	x9, [x20]
+	ldp	x0, x1, [x20, #8]
+	ldp	x2, x3, [x20, #24]
+	cmp	x9, #PKVM_NR_CMDS
+	b.hs	7f
+	adr	x10, 2f
+	add	x10, x10, x9, lsl #2
+	br	x10
+2:	b	7f			/* NOP */
+	b	3f
+	b	4f
+	b	5f
+	b	cmd_fill
+	b	cmd_check
+3:	ldr	x0, [x0]
+	b	7f
+4:	str	x1, [x0]
+	b	7f
+5:	hvc	#0
+7:	dsb	sy
+	str	x0, [x20, #40]
+	stp	x1, x2, [x20, #48]
+	.globl	pkvm_payload_skip
+pkvm_payload_skip:
+	add	x20, x20, #PKVM_CMD_SIZE
+	sub	x21, x21, #1
+	b	1b
+8:	dsb	sy
+	mov	x0, #0
+	b	done
+
+cmd_fill:
+	mov	x2, #PKVM_CMD_LINES
+1:	str	x1, [x0], #PKVM_CMD_LINE
+	subs	x2, x2, #1
+	b.ne	1b
+	b	7b
+
+cmd_check:
+	mov	x2, x0
+	mov	x1, #0
+	mov	x3, #PKVM_CMD_LINES
+	ldr	x0, [x2]
+1:	ldr	x4, [x2], #PKVM_CMD_LINE
+	cmp	x4, x0
+	cinc	x1, x1, ne
+	subs	x3, x3, #1
+	b.ne	1b
+	mov	x2, #0
+	b	7b
 
 	/* Whatever is taken is told to the host, and the next command is fetched. */
 	.balign	2048
