@@ -63,6 +63,10 @@ nightly: ## the long tests: a debug kernel, many VM lives, injected faults
 	@scripts/test nightly
 	@DEBUG=1 scripts/test plain
 
+.PHONY: soak
+soak: ## random lives with guests in them, for HOURS=n on each machine; rates and seeds
+	@scripts/soak '$(HOURS)'
+
 .PHONY: bench
 bench: ## count exits and instructions, ours beside the base kernel's, into out/bench.json
 	@scripts/build arm64
