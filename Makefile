@@ -67,6 +67,10 @@ nightly: ## the long tests: a debug kernel, many VM lives, injected faults
 soak: ## random lives with guests in them, for HOURS=n on each machine; rates and seeds
 	@scripts/soak '$(HOURS)'
 
+.PHONY: coverage
+coverage: ## which lines of our kernel files no test reaches; [T=name]
+	@scripts/coverage
+
 .PHONY: bench
 bench: ## count exits and instructions, ours beside the base kernel's, into out/bench.json
 	@scripts/build arm64

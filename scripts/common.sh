@@ -142,12 +142,12 @@ tree_path() {
 		"$(printf %s "$TOP" | sha256sum | cut -c1-8)"
 }
 
-# arch_setup ARCH [DEBUG]: what differs between the two architectures, as variables.
+# arch_setup ARCH [debug | coverage]: what differs between the two architectures, as variables.
 arch_setup() {
 	local native
 	native=$(dpkg --print-architecture)
 	ARCH=$1
-	FLAVOUR=$ARCH${2:+-debug}
+	FLAVOUR=$ARCH${2:+-$2}
 	case $ARCH in
 	arm64)	DEB_ARCH=arm64
 		TRIPLET=aarch64-linux-gnu
@@ -178,6 +178,12 @@ ccache_setup() {
 	CCACHE_BASEDIR=$(tree_path)
 	export CCACHE_BASEDIR
 	export KBUILD_BUILD_TIMESTAMP=@1700000000 KBUILD_BUILD_USER=pkvm KBUILD_BUILD_HOST=gmem
+}
+
+# own_sources ARCH: the C files that this repository adds to a kernel for ARCH.
+own_sources() {
+	git_here ls-files -co --exclude-standard -- "arch/$1/*.c" 'drivers/*.c' 'virt/*.c' |
+		while IFS= read -r f; do [ ! -e "$TOP/$f" ] || printf '%s\n' "$f"; done
 }
 
 # The patches, in order.
