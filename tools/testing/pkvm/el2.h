@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The real logic of EL2 as an implementation of the specification: see spec.h for what the
- * operations are, and el2_env.h for what the logic stands on here.
+ * The real logic of EL2 as an implementation of the specification: see pkvm_spec.h for what
+ * the operations are, and el2_env.h for what the logic stands on here.
  */
 #ifndef __PKVM_TEST_EL2_H
 #define __PKVM_TEST_EL2_H
 
-#include "spec.h"
+#include <nvhe/pkvm_spec.h>
 
 /*
  * el2_load() - make EL2's tables say what an abstract state says

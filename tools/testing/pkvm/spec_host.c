@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The specification's second layer: an honest host kernel between userspace, guests and EL2.
- * See spec.h. Each guest has one file, which it sees from offset 0 on at guest frame 0.
+ * See pkvm_spec.h. Each guest has one file, which it sees from offset 0 on at guest frame 0.
  *
  * Whatever is done to EL2 is a step of the first layer (el2()), so that an implementation of
  * EL2 can be made to follow. -EBUSY means: not a thing that this small machine can do now.
@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include <nvhe/page_rules.h>
-#include "spec.h"
+#include <nvhe/pkvm_spec.h>
 
 const struct spec_follower *spec_follower;
 
@@ -338,7 +338,7 @@ static int64_t sys_guest_call(struct spec *s, const struct spec_op *op, struct s
 	return serve(s, op, r);
 }
 
-void spec_host_step(struct spec *s, const struct spec_op *op, struct spec_result *r)
+static void host_step(struct spec *s, const struct spec_op *op, struct spec_result *r)
 {
 	switch (op->kind) {
 	case SPEC_SYS_CREATE:
@@ -372,5 +372,15 @@ void spec_host_step(struct spec *s, const struct spec_op *op, struct spec_result
 	default:
 		r->ret = sys_guest_call(s, op, r);
 		break;
+	}
+}
+
+void spec_step(struct spec *s, const struct spec_op *op, struct spec_result *r)
+{
+	if (op->kind < SPEC_NR_EL2_KINDS) {
+		spec_el2_step(s, op, r);
+	} else {
+		memset(r, 0, sizeof(*r));
+		host_step(s, op, r);
 	}
 }

@@ -20,7 +20,7 @@
 #include <asm/kvm_pkvm_gmem.h>
 #include <nvhe/memory.h>
 
-#include "spec.h"
+#include <nvhe/pkvm_spec.h>
 
 #define __field_shift(mask)	__builtin_ctzl(mask)
 #define FIELD_PREP(mask, val)	(((u64)(val) << __field_shift(mask)) & (mask))

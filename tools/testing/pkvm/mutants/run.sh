@@ -17,7 +17,7 @@ top=$(cd "$here/../../.." && pwd)
 dir=$(mkdir -p "$1" && cd "$1" && pwd)
 shift
 hyp=arch/arm64/kvm/hyp
-nvhe=(component_lock page_run page_transition pkvm_gmem pkvm_memreq)
+nvhe=(component_lock page_run page_transition pkvm_gmem pkvm_memreq pkvm_spec pkvm_spec_invariants)
 flags=(-O1 -w -std=gnu11 -DCONFIG_NVHE_EL2_DEBUG)
 small=(-DSPEC_FRAMES=8 -DSPEC_GFNS=8 -DSPEC_TABLE=4 -DSPEC_VCPUS=2)
 large=(-DSPEC_FRAMES=640 -DSPEC_GFNS=1024 -DSPEC_TABLE=512 -DSPEC_VCPUS=2)
@@ -66,7 +66,7 @@ build_fixed() {
 	for size in "${sizes[@]}"; do
 		mkdir -p "$dir/$size"
 		mapfile -t f < <(size_flags "$size")
-		for s in spec spec_host spec_invariants el2 el2_env "$(program_of "$size")"; do
+		for s in spec_host spec_invariants el2 el2_env "$(program_of "$size")"; do
 			compile "$dir/tree" "$dir/$size/$s.o" $s.c "${f[@]}"
 		done
 		for s in "${nvhe[@]}"; do

@@ -21,6 +21,7 @@
 
 #include <asm/kvm_emulate.h>
 
+#include <nvhe/oracle.h>
 #include <nvhe/page_run.h>
 #include <nvhe/pkvm_gmem.h>
 
@@ -112,18 +113,7 @@ static int do_pinned_page(struct pkvm_hyp_vcpu *hyp_vcpu, enum pkvm_memreq_op op
 	}
 }
 
-/**
- * pkvm_memreq_call() - a guest's MEM_SHARE, MEM_UNSHARE or MEM_RELINQUISH
- * @vcpu: the hyp vCPU: R1 is the first IPA, R2 the number of granules (0 means 1), R3
- *	  must be 0
- * @op: PKVM_MEMREQ_SHARE, PKVM_MEMREQ_UNSHARE or PKVM_MEMREQ_RELINQUISH
- * @val: the guest's R0 to R3, preset to INVALID_PARAMETER
- * @exit_code: set when the host must take part
- *
- * Return: true if @val is the answer, false to leave to the host.
- */
-bool pkvm_memreq_call(struct kvm_vcpu *vcpu, enum pkvm_memreq_op op, u64 *val,
-		      u64 *exit_code)
+static bool memreq_call(struct kvm_vcpu *vcpu, enum pkvm_memreq_op op, u64 *val, u64 *exit_code)
 {
 	struct pkvm_hyp_vcpu *hyp_vcpu = container_of(vcpu, struct pkvm_hyp_vcpu, vcpu);
 	struct pkvm_hyp_vm *vm = pkvm_hyp_vcpu_to_hyp_vm(hyp_vcpu);
@@ -154,6 +144,28 @@ bool pkvm_memreq_call(struct kvm_vcpu *vcpu, enum pkvm_memreq_op op, u64 *val,
 		val[1] = 1;
 	}
 	return true;
+}
+
+/**
+ * pkvm_memreq_call() - a guest's MEM_SHARE, MEM_UNSHARE or MEM_RELINQUISH
+ * @vcpu: the hyp vCPU: R1 is the first IPA, R2 the number of granules (0 means 1), R3
+ *	  must be 0
+ * @op: PKVM_MEMREQ_SHARE, PKVM_MEMREQ_UNSHARE or PKVM_MEMREQ_RELINQUISH
+ * @val: the guest's R0 to R3, preset to INVALID_PARAMETER
+ * @exit_code: set when the host must take part
+ *
+ * Return: true if @val is the answer, false to leave to the host.
+ */
+bool pkvm_memreq_call(struct kvm_vcpu *vcpu, enum pkvm_memreq_op op, u64 *val,
+		      u64 *exit_code)
+{
+	bool handled;
+
+	oracle_call_begin(vcpu, op);
+	handled = memreq_call(vcpu, op, val, exit_code);
+	oracle_call_end(vcpu, val, handled);
+
+	return handled;
 }
 
 /*

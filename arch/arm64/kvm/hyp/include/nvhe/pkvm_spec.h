@@ -15,14 +15,30 @@
  * The state is small and has no pointers, so that it can be compared, copied and hashed as
  * bytes. The sizes are fixed at build time: two pages for exhaustive searches, more for
  * random ones.
+ *
+ * Ordinary programs (tools/testing/pkvm) compile it beside EL2's own files, and EL2 does for
+ * its run-time oracle (oracle.c), where the machine is no more than the pages that one
+ * operation is about and their neighbours.
  */
-#ifndef __PKVM_SPEC_H
-#define __PKVM_SPEC_H
-
-#include <stdbool.h>
-#include <stdint.h>
+#ifndef __ARM64_KVM_NVHE_PKVM_SPEC_H__
+#define __ARM64_KVM_NVHE_PKVM_SPEC_H__
 
 #include <linux/array_size.h>
+#include <linux/types.h>
+
+#ifdef __KVM_NVHE_HYPERVISOR__
+/* The most that one operation is about, and neighbours; see oracle.h. */
+#define SPEC_FRAMES	520
+#define SPEC_GFNS	520
+#define SPEC_GUESTS	1
+/* What crosses the end of a table does not get that far. */
+#define SPEC_TABLE	SPEC_GFNS
+#define spec_frames(s)	((s)->nr_frames)
+#define spec_gfns(s)	((s)->nr_gfns)
+#else
+#define spec_frames(s)	((void)(s), SPEC_FRAMES)
+#define spec_gfns(s)	((void)(s), SPEC_GFNS)
+#endif
 
 #ifndef SPEC_FRAMES
 #define SPEC_FRAMES	2	/* physical pages */
@@ -30,7 +46,9 @@
 #ifndef SPEC_GFNS
 #define SPEC_GFNS	2	/* of each guest's address space, and offsets of its file */
 #endif
+#ifndef SPEC_GUESTS
 #define SPEC_GUESTS	2
+#endif
 #ifndef SPEC_VCPUS
 #define SPEC_VCPUS	1	/* of each guest */
 #endif
@@ -164,6 +182,10 @@ struct spec_file {
 };
 
 struct spec {
+#ifdef __KVM_NVHE_HYPERVISOR__
+	/* So many are in use. */
+	uint16_t nr_frames, nr_gfns;
+#endif
 	struct spec_guest guest[SPEC_GUESTS];
 	struct spec_frame frame[SPEC_FRAMES];
 	struct spec_file file[SPEC_GUESTS];
@@ -175,7 +197,15 @@ extern const char *const spec_state_names[];
 void spec_init(struct spec *s);
 
 /**
- * spec_step() - the specification
+ * spec_el2_step() - the specification of EL2
+ * @s: the state before; becomes the state after
+ * @op: what is done, of the first layer. Every value is legal, not all succeed
+ * @r: filled in, see spec_step()
+ */
+void spec_el2_step(struct spec *s, const struct spec_op *op, struct spec_result *r);
+
+/**
+ * spec_step() - the specification, both layers
  * @s: the state before; becomes the state after
  * @op: what is done. Every value is legal, not all succeed
  * @r: filled in. Where spec_asks(), the caller sets ret before to what the implementation
@@ -185,9 +215,6 @@ void spec_step(struct spec *s, const struct spec_op *op, struct spec_result *r);
 
 /* Is there more than one right result? */
 bool spec_asks(const struct spec_op *op);
-
-/* spec_host.c: the second layer; called by spec_step(). */
-void spec_host_step(struct spec *s, const struct spec_op *op, struct spec_result *r);
 
 /**
  * struct spec_follower - does with an EL2 what an honest host kernel does with the abstract one
@@ -217,4 +244,4 @@ bool spec_leaks(const struct spec *s, const struct spec_op *op);
 void spec_print(const struct spec *s);
 void spec_print_op(const struct spec_op *op);
 
-#endif /* __PKVM_SPEC_H */
+#endif /* __ARM64_KVM_NVHE_PKVM_SPEC_H__ */

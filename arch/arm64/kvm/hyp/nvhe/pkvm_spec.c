@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The specification of EL2: what anybody can ask of it, and what must come of it. See spec.h.
+ * The specification of EL2: what anybody can ask of it, and what must come of it. See
+ * pkvm_spec.h.
  *
  * What may happen to one page is page_rules.h; here is what that means for ranges, for calls
  * that wait for the host, for VMs that come and go, and for the content.
  */
-#include <errno.h>
-#include <stdio.h>
-#include <string.h>
+#include <linux/errno.h>
+#include <linux/string.h>
 
 #include <asm/kvm_pkvm_gmem.h>
 
 #include <nvhe/page_rules.h>
-#include "spec.h"
+#include <nvhe/pkvm_spec.h>
 
+/* What a guest's call returns in R0. */
 #define SMCCC_SUCCESS		0
 #define SMCCC_INVALID		((uint64_t)-3)
 
@@ -229,7 +230,7 @@ static int64_t host_page_owner(const struct spec *s, const struct spec_op *op, i
 	if (s->frame[op->pfn].host != PKVM_NOPAGE)
 		return -EAGAIN;
 	for (unsigned int g = 0; g < SPEC_GUESTS; g++) {
-		for (unsigned int i = 0; i < SPEC_GFNS; i++) {
+		for (unsigned int i = 0; i < spec_gfns(s); i++) {
 			const struct spec_entry *e = &s->guest[g].entry[i];
 
 			if (e->state == PKVM_PAGE_OWNED && e->pfn == op->pfn)
@@ -496,8 +497,17 @@ static int64_t host_enter_guest(struct spec *s, const struct spec_op *op)
 	return 0;
 }
 
-static void el2_step(struct spec *s, const struct spec_op *op, struct spec_result *r)
+bool spec_asks(const struct spec_op *op)
 {
+	return op->kind >= SPEC_HOST_RECLAIM_GUEST && op->kind <= SPEC_HOST_PAGE_OWNER;
+}
+
+void spec_el2_step(struct spec *s, const struct spec_op *op, struct spec_result *r)
+{
+	int64_t done = spec_asks(op) ? r->ret : 0;
+
+	memset(r, 0, sizeof(*r));
+	r->ret = done;
 	switch (op->kind) {
 	case SPEC_HOST_DONATE_GUEST:
 		r->ret = host_donate_guest(s, op);
@@ -550,21 +560,4 @@ static void el2_step(struct spec *s, const struct spec_op *op, struct spec_resul
 		r->ret = guest_write(s, op);
 		break;
 	}
-}
-
-bool spec_asks(const struct spec_op *op)
-{
-	return op->kind >= SPEC_HOST_RECLAIM_GUEST && op->kind <= SPEC_HOST_PAGE_OWNER;
-}
-
-void spec_step(struct spec *s, const struct spec_op *op, struct spec_result *r)
-{
-	int64_t done = spec_asks(op) ? r->ret : 0;
-
-	memset(r, 0, sizeof(*r));
-	r->ret = done;
-	if (op->kind < SPEC_NR_EL2_KINDS)
-		el2_step(s, op, r);
-	else
-		spec_host_step(s, op, r);
 }
