@@ -2,8 +2,8 @@
 /*
  * One operation after the other on real VMs, each held against the specification.
  *
- * tools/testing/pkvm/spec.c says what an operation of its second layer (an honest host kernel,
- * seen by userspace and guests) returns and leads to. Here the operation is done for real, and
+ * The specification's second layer (an honest host kernel, seen by userspace and guests,
+ * tools/testing/pkvm/spec_host.c) says what an operation returns and leads to. Here the operation is done for real, and
  * compared are: what the system call returned, what the guest's call returned, how the vCPU
  * left to userspace and with what; then each page's attribute, whether there is one, whether
  * the host gets at it, and its content as the host and as the guest see it.

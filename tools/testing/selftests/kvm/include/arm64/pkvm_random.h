@@ -8,7 +8,7 @@
 #define SELFTEST_KVM_ARM64_PKVM_RANDOM_H
 
 #include "pkvm_guest.h"
-#include "spec.h"
+#include <nvhe/pkvm_spec.h>
 
 #define RND_MEM_GPA	0x80000000ULL
 #define RND_LIST_GPA	0x50000000ULL
