@@ -2,7 +2,8 @@
 /*
  * A hostile guest: no kernel, only a driver that gives every virtio device random
  * descriptors, indices and registers, changes them while the device works, and takes back
- * pages that it uses. At the end a good request must still be served. One CPU, no MMU.
+ * pages that it uses. At the end, after DESCS of them, a good request must still be served. One
+ * CPU, no MMU.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -32,7 +33,6 @@
 #define USED		(SHARED + 2 * PAGE)
 #define GOOD		(SHARED + 3 * PAGE)
 
-#define DESCS		50000
 #define SIZE		32			/* entries of a queue, at most */
 #define PATIENCE	100000000
 
