@@ -2,7 +2,6 @@
 #ifndef __PKVM_TEST_LINUX_STRING_H
 #define __PKVM_TEST_LINUX_STRING_H
 
-#include_next <linux/string.h>
 #include <string.h>
 
 #endif
