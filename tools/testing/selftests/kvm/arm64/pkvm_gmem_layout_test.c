@@ -9,10 +9,13 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <linux/kernel.h>
+#include <linux/mempolicy.h>
 #include <linux/sizes.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 
 #include "kselftest_harness.h"
 #include "pkvm_guest.h"
@@ -301,6 +304,23 @@ TEST_F(layout, slots_that_meet_in_the_guest)
 }
 
 /* Within the slot and the block, what is shared is left out. */
+/* Each page is then asked for by itself, and the block is filled all the same. */
+TEST_F(layout, block_with_a_memory_policy)
+{
+	const struct gmem_file *f = &self->f;
+	unsigned long nodes = 1;
+
+	around_set(64);
+	ASSERT_EQ(0, syscall(__NR_mbind, f->mem + OFF(70), OFF(20), MPOL_BIND, &nodes, 64, 0));
+	ASSERT_EQ(0, bind(self, 0, MEM_GPA, 200, f, 0));
+	EXPECT_EQ(0, guest_read64(self->vcpu, MEM_GPA + OFF(80)));
+	EXPECT_POPULATED(f, NR_PAGES, 64, 128);
+
+	guest_fill(self->vcpu, MEM_GPA + OFF(64), 64, TAG(0), 1, page);
+	EXPECT_EQ(0, guest_check(self->vcpu, MEM_GPA + OFF(64), 64, TAG(0), 1, page));
+	EXPECT_EQ(-EPERM, gmem_set_attr(f->fd, OFF(127), page, GMEM_SHARED));
+}
+
 TEST_F(layout, block_with_shared_pages)
 {
 	const struct gmem_file *f = &self->f;
