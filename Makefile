@@ -71,6 +71,10 @@ soak: ## random lives with guests in them, for HOURS=n on each machine; rates an
 coverage: ## which lines of our kernel files no test reaches; [T=name]
 	@scripts/coverage
 
+.PHONY: mutants
+mutants: ## are seeded bugs in the host's kernel code found? one machine each; [T=name]
+	@scripts/mutants $(T)
+
 .PHONY: bench
 bench: ## count exits and instructions, ours beside the base kernel's, into out/bench.json
 	@scripts/build arm64
