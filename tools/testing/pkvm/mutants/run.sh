@@ -8,7 +8,7 @@
 # is every state of two guests and two pages, "random" and "large" are random lives with page
 # tables of 4 and of 512 entries.
 #
-# mutants/kernel/*.patch need a kernel and a guest; see the head of each.
+# mutants/kernel/*.patch need a kernel and a machine: see scripts/mutants.
 set -euo pipefail
 export LC_ALL=C
 
