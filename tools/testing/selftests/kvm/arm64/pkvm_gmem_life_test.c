@@ -210,8 +210,8 @@ TEST_F(life, memory_failure)
 	if (gmem_report_bad_memory(pfn) == -ENOENT)
 		SKIP(return, "no hard_offline_page in this kernel");
 	EXPECT_DESTROYED(&self->vcpu[0], owned);
-	/* The host pretends that it is over: it still does not get the content. */
-	gmem_set_attr(l->fd, OFF(owned), page, GMEM_SHARED);
+	/* The host pretends that it is over: EL2 keeps the page, and so its content. */
+	EXPECT_EQ(-EPERM, gmem_set_attr(l->fd, OFF(owned), page, GMEM_SHARED));
 	EXPECT_EQ(SIGBUS, gmem_host_read64(l->mem + OFF(owned), &val));
 
 	pfn = gmem_pfn(l->mem + OFF(shared));
