@@ -406,6 +406,32 @@ TEST_F(layout, bad_memory_where_gfn_and_offset_differ)
 	EXPECT_TRUE(pkvm_fault_is(self->vcpu, 0, MEM_GPA + OFF(200 + n), page));
 }
 
+/* The host has found a page bad before any guest touched it. */
+TEST_F(layout, bad_memory_that_no_guest_has_yet)
+{
+	const struct gmem_file *f = &self->f;
+	const u64 nr = 64, n = 30;
+	u64 pfn, val;
+
+	around_set(nr);
+	fill(f, 0, nr);
+	ASSERT_EQ(0, gmem_set_attr(f->fd, OFF(n), page, GMEM_SHARED));
+	EXPECT_EQ(TAG(n), gmem_host_get64(f->mem + OFF(n)));
+	pfn = gmem_pfn(f->mem + OFF(n));
+	ASSERT_NE(0, pfn);
+	ASSERT_EQ(0, gmem_set_attr(f->fd, OFF(n), page, GMEM_PRIVATE));
+	if (gmem_report_bad_memory(pfn) == -ENOENT)
+		SKIP(return, "no hard_offline_page in this kernel");
+
+	/* Nobody gets it, and not as one of the pages around another either. */
+	ASSERT_EQ(0, bind(self, 0, MEM_GPA, nr, f, 0));
+	EXPECT_EQ(0, guest_check(self->vcpu, MEM_GPA + OFF(n + 1), nr - n - 1, TAG(n + 1), 1,
+				 page));
+	EXPECT_EQ(0, guest_check(self->vcpu, MEM_GPA, n, TAG(0), 1, page));
+	EXPECT_EQ(-EHWPOISON, __guest_read64(self->vcpu, MEM_GPA + OFF(n), &val));
+	EXPECT_TRUE(pkvm_fault_is(self->vcpu, 0, MEM_GPA + OFF(n), page));
+}
+
 /* The last page that a guest can address, and the first. */
 TEST_F(layout, both_ends_of_the_address_space)
 {
