@@ -30,6 +30,9 @@
 #define OWNS		GUEST_MEMFD_FLAG_MMAP
 #define INIT_SHARED	GUEST_MEMFD_FLAG_INIT_SHARED
 
+#define THERE		KVM_MEMORY_ATTRIBUTES2_POPULATED
+#define GIVEN_UP	KVM_MEMORY_ATTRIBUTES2_GIVEN_UP
+
 static size_t page;
 
 #define OFF(n)		((u64)(n) * page)
@@ -68,7 +71,7 @@ FIXTURE(fuzz) {
 	u64 seed, step;
 	/* What the file should be. */
 	u64 attr[NR_PAGES], content[NR_PAGES];
-	bool there[NR_PAGES];
+	u64 presence[NR_PAGES];	/* KVM_MEMORY_ATTRIBUTES2_* of each page */
 	bool slot;
 	u64 slot_gpa, slot_pages;
 	u64 worked, failed;
@@ -298,14 +301,14 @@ static void set_or_get(struct __test_metadata *_metadata, SELF,
 	} else if (!ret) {
 		for (i = first; i < first + req.size / page; i++) {
 			if (self->attr[i] != self->attr[first] ||
-			    self->there[i] != self->there[first])
+			    self->presence[i] != self->presence[first])
 				break;
 		}
 		ASSERT_EQ(self->attr[first], there->attributes)
 			WHERE;
 		ASSERT_EQ(OFF(i - first), there->size)
 			WHERE;
-		ASSERT_EQ(self->there[first] ? KVM_MEMORY_ATTRIBUTES2_POPULATED : 0, there->flags)
+		ASSERT_EQ(self->presence[first], there->flags)
 			WHERE;
 	}
 	self->failed += !!ret;
@@ -364,7 +367,7 @@ static void allocate(struct __test_metadata *_metadata, SELF)
 		return;
 
 	for (i = offset / page; i < NR_PAGES && i < (u64)(offset + size) / page; i++) {
-		self->there[i] = !punch;
+		self->presence[i] = punch ? GIVEN_UP : THERE;
 		if (punch)
 			self->content[i] = 0;
 	}
@@ -541,7 +544,7 @@ static void touch(struct __test_metadata *_metadata, SELF)
 	ASSERT_EQ(self->attr[n] == GMEM_PRIVATE ? SIGBUS : 0, ret)
 		WHERE;
 	if (!ret) {
-		self->there[n] = true;
+		self->presence[n] = THERE;
 		self->content[n] = stamp;
 	}
 }
@@ -561,7 +564,7 @@ static void check_state(struct __test_metadata *_metadata, SELF)
 		for (i = n; i < end; i++) {
 			ASSERT_EQ(self->attr[i], attr.attributes)
 				WHERE;
-			ASSERT_EQ(self->there[i], !!(attr.flags & KVM_MEMORY_ATTRIBUTES2_POPULATED))
+			ASSERT_EQ(self->presence[i], attr.flags)
 				WHERE;
 		}
 	}
@@ -572,7 +575,7 @@ static void check_content(struct __test_metadata *_metadata, SELF)
 	u64 n, val;
 
 	for (n = 0; n < NR_PAGES; n++) {
-		if (!self->there[n] || self->attr[n] == GMEM_PRIVATE)
+		if (self->presence[n] != THERE || self->attr[n] == GMEM_PRIVATE)
 			continue;
 		ASSERT_EQ(0, gmem_host_read64(self->mem + OFF(n), &val))
 			WHERE;

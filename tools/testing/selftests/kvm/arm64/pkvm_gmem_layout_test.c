@@ -304,6 +304,26 @@ TEST_F(layout, slots_that_meet_in_the_guest)
 }
 
 /* Within the slot and the block, what is shared is left out. */
+/* Not what was in the host's memory before, be it in a page that nobody asked for. */
+TEST_F_TIMEOUT(layout, new_memory_is_zeroed, 120)
+{
+	size_t size = gmem_meminfo_kb("MemFree") / 2 * 1024;
+	char *mem = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	const struct gmem_file *f = &self->f;
+	u64 n;
+
+	ASSERT_NE(MAP_FAILED, mem);
+	memset(mem, 0x5a, size);
+	munmap(mem, size);
+
+	around_set(64);
+	ASSERT_EQ(0, bind(self, 0, MEM_GPA, NR_PAGES, f, 0));
+	for (n = 0; n < NR_PAGES; n += 64)
+		EXPECT_EQ(0, guest_read64(self->vcpu, MEM_GPA + OFF(n + 7)));
+	EXPECT_EQ(NR_PAGES, populated(f, 0, NR_PAGES));
+	EXPECT_EQ(0, guest_check(self->vcpu, MEM_GPA, NR_PAGES, 0, 0, page));
+}
+
 /* Each page is then asked for by itself, and the block is filled all the same. */
 TEST_F(layout, block_with_a_memory_policy)
 {
