@@ -359,7 +359,8 @@ static void allocate(struct __test_metadata *_metadata, SELF)
 	ret = fallocate(self->fd, mode, offset, size) < 0 ? -errno : 0;
 	ASSERT_TRUE(is_deserved(&d, ret)) {
 		WHERE;
-		TH_LOG("fallocate mode %#x offset %#llx size %#llx: %d", mode, offset, size, ret);
+		TH_LOG("fallocate mode %#x offset %#jx size %#jx: %d", mode, (uintmax_t)offset,
+		       (uintmax_t)size, ret);
 	}
 	self->failed += !!ret;
 	self->worked += !ret;
