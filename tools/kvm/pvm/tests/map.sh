@@ -85,8 +85,6 @@ protected() {
 	snapshot
 	[ "$(count private $dir/map)" -gt 2000 ]; check $? "map: the guest's own pages"
 	[ "$(count shared $dir/map)" -gt 0 ]; check $? "map: what it shares"
-	relinquished() { pvm map $pvm >$dir/later && [ "$(count relinquished $dir/later)" -gt 0 ]; }
-	await relinquished; check $? "map: what it gives up"
 	compare
 	cat $dir/map
 
@@ -105,6 +103,9 @@ protected() {
 	lines 18 "  as it should be"
 	lines 4 "destroyed\|zeroes"
 	pvm map $pvm >$dir/map; check $? "map, with two pages destroyed"
+	# A debug kernel has EL2's word: not only a hole that was made, but poison.
+	lost=$(($(count relinquished $dir/map) + $(count poisoned $dir/map)))
+	[ $lost -ge 2 ]; check $? "map: $lost pages lost"
 	counter=$(cat /sys/kernel/debug/kvm/"$pvm"-*/gmem_pages_reclaimed 2>/dev/null)
 	[ -z "$counter" ] || grep -q "^ *$counter pages taken" $dir/map; check $? "map: pages taken"
 	kill -TERM $pvm
