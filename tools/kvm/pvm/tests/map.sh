@@ -50,6 +50,8 @@ same() {
 
 compare() { await same; check $? "map: as debugfs has it"; }
 
+watched() { [ "$(grep -c '^---$' $dir/watch)" -ge 2 ]; }
+
 # It ends by SIGINT, or by itself with the guest.
 watch() {
 	: >$dir/watch
