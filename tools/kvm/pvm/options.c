@@ -32,12 +32,13 @@ const char options_help[] =
 	"  --timeout SEC    stop the guest after so many seconds\n"
 	"  --stats json     at the end, print what the guest cost until its init ran, and its end\n"
 	"  --trace FILE     write a line for each exit, request and change of a device there\n"
+	"  --record FILE    write what the guest gives its virtio devices there, at most 1M of it\n"
 	"  On a terminal, Ctrl-A x stops the guest.\n";
 
 enum {
 	OPT_KERNEL = 256, OPT_INITRD, OPT_APPEND, OPT_MEM, OPT_CPUS, OPT_PROTECTED,
 	OPT_UNPROTECTED, OPT_ANON, OPT_POOL, OPT_TIMEOUT, OPT_STATS, OPT_DISK, OPT_NET,
-	OPT_RNG, OPT_CONSOLE, OPT_SEED, OPT_TRACE,
+	OPT_RNG, OPT_CONSOLE, OPT_SEED, OPT_TRACE, OPT_RECORD,
 };
 
 static const struct option longopts[] = {
@@ -58,6 +59,7 @@ static const struct option longopts[] = {
 	{ "timeout", required_argument, NULL, OPT_TIMEOUT },
 	{ "stats", required_argument, NULL, OPT_STATS },
 	{ "trace", required_argument, NULL, OPT_TRACE },
+	{ "record", required_argument, NULL, OPT_RECORD },
 	{ }
 };
 
@@ -201,6 +203,9 @@ static int parse_all(int argc, char **argv, struct pvm_options *opt, bool *prote
 		case OPT_TRACE:
 			opt->trace = optarg;
 			break;
+		case OPT_RECORD:
+			opt->record = optarg;
+			break;
 		case OPT_PROTECTED:
 			*protect = true;
 			break;
@@ -249,6 +254,10 @@ int options_parse(int argc, char **argv, struct pvm_options *opt)
 	}
 	if (!opt->kernel) {
 		say("--kernel is missing: name an arm64 Image (arch/arm64/boot/Image of a kernel build)");
+		return PVM_EXIT_USAGE;
+	}
+	if (opt->record && opt->anon) {
+		say("--record: only a guest_memfd tells what the guest shares: leave out --anon");
 		return PVM_EXIT_USAGE;
 	}
 	if (!opt->have_pool)

@@ -87,7 +87,7 @@ struct pvm_options {
 	unsigned int cpus;
 	unsigned int timeout;		/* seconds; 0: none */
 	uint64_t seed;
-	const char *trace;		/* a file, or NULL */
+	const char *trace, *record;	/* files, or NULL */
 	unsigned int nr_disks, nr_nets;
 	struct pvm_disk disk[PVM_MAX_DISKS];
 	struct pvm_net net[PVM_MAX_NETS];

@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "virtio.h"
+#include "record.h"
 
 #define INPUT_RETRY_MS	10
 
@@ -131,6 +131,16 @@ static int run_guest(struct vm *vm, int sig_fd)
 	return vm->stop_code;
 }
 
+static int run_record(struct vm *vm)
+{
+	int ret = vm->opt->record ? record_open(vm, vm->opt->record) : 0;
+
+	if (!ret)
+		return 0;
+	say("--record: cannot write %s: %s", vm->opt->record, strerror(-ret));
+	return PVM_EXIT_USAGE;
+}
+
 int cmd_run(int argc, char **argv)
 {
 	struct pvm_options opt;
@@ -165,11 +175,13 @@ int cmd_run(int argc, char **argv)
 	}
 
 	vm_prepare(&vm, &opt);
-	ret = image_open(&vm) ?: devices_create(&vm) ?: vm_create(&vm) ?: run_guest(&vm, sig_fd);
+	ret = image_open(&vm) ?: devices_create(&vm) ?: run_record(&vm) ?: vm_create(&vm) ?:
+	      run_guest(&vm, sig_fd);
 	stats_destroy_begin(&vm);
 	vm_destroy(&vm);
 	if (opt.stats)
 		stats_print(&vm, ret);
+	record_close();
 	event_close();
 	close(sig_fd);
 	return ret;

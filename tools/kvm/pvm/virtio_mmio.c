@@ -8,7 +8,7 @@
 #include <linux/virtio_mmio.h>
 #include <linux/virtio_ring.h>
 
-#include "virtio.h"
+#include "record.h"
 
 #define MAGIC		0x74726976	/* "virt" */
 #define VENDOR		0x6d7670	/* "pvm" */
@@ -105,6 +105,8 @@ bool virtio_serve(struct virtio_dev *dev)
 	int ret = 0;
 
 	pthread_mutex_lock(&dev->lock);
+	if (record_on && virtio_running(dev))
+		record_serve(dev);
 	for (unsigned int q = 0; q < dev->ops->nr_queues && virtio_running(dev); q++) {
 		ret = dev->ops->serve(dev, q);
 		if (ret < 0)
@@ -228,6 +230,8 @@ static void virtio_write_queue(struct virtio_dev *dev, uint64_t reg, uint32_t va
 
 static void virtio_write(struct virtio_dev *dev, uint64_t reg, uint32_t val)
 {
+	if (record_on)
+		record_write(dev, reg, val);
 	switch (reg) {
 	case VIRTIO_MMIO_DEVICE_FEATURES_SEL:
 		dev->features_sel = val;
@@ -299,6 +303,8 @@ static bool virtio_access_fast(struct virtio_dev *dev, uint64_t reg, uint32_t *v
 		return true;
 	}
 	if (is_write && reg == VIRTIO_MMIO_INTERRUPT_ACK) {
+		if (record_on)
+			record_write(dev, reg, *val);
 		virtio_irq(dev, 0, *val);
 		return true;
 	}

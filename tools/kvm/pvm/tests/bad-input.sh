@@ -56,6 +56,8 @@ expect 3 "passt" pvm run --kernel $image --net socket=/nowhere
 expect 2 "--console" pvm run --kernel $image --console vga
 expect 2 "--seed" pvm run --kernel $image --seed x
 expect 2 "--trace" pvm run --kernel $image --trace /nowhere/trace
+expect 2 "--record" pvm run --kernel $image --record /nowhere/record
+expect 2 "--record" pvm run --kernel $image --record /tmp/record --anon
 expect 2 "exclude" pvm run --kernel $image --protected --unprotected
 expect 2 "" pvm run --kernel $image --nonsense
 expect 2 "" pvm nonsense

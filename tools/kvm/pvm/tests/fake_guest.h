@@ -41,6 +41,9 @@ void fake_desc(struct fake_guest *g, unsigned int q, unsigned int i, uint64_t ad
 	       uint32_t len, uint16_t flags, uint16_t next);
 void fake_publish(struct fake_guest *g, struct virtio_dev *dev, unsigned int q, uint16_t head);
 
+/* fake_memory.c: of each page, is it out of the host's reach? */
+extern bool *fake_private;
+
 /* The interrupt lines, by SPI number. */
 extern bool fake_line[PVM_NR_IRQS];
 

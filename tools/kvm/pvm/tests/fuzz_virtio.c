@@ -4,9 +4,7 @@
  * operations: accesses to registers, writes to memory, descriptors, notifications, and
  * what comes from the devices' other ends.
  *
- * Guest memory here is ordinary memory of exactly its size, so that ASan sees what is read
- * or written beyond it, and some pages of it are the guest's own. -close_fd_mask=3 silences the guest's console and
- * pvm's messages.
+ * -close_fd_mask=3 silences the guest's console and pvm's messages.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -26,63 +24,6 @@ struct input {
 	const uint8_t *data;
 	size_t left;
 };
-
-static uint8_t *host(uint64_t gpa, size_t len)
-{
-	uint64_t off = gpa - PVM_RAM_BASE;
-
-	if (gpa < PVM_RAM_BASE || off > FAKE_MEM || len > FAKE_MEM - off)
-		return NULL;
-	for (uint64_t p = off / PVM_PAGE; len && p <= (off + len - 1) / PVM_PAGE; p++) {
-		if (private[p])
-			return NULL;
-	}
-	return (uint8_t *)guest.vm.ram + off;
-}
-
-/* memory.c's part. */
-int memory_read(struct vm *vm, uint64_t gpa, void *buf, size_t len)
-{
-	uint8_t *p = host(gpa, len);
-
-	(void)vm;
-	if (p)
-		memcpy(buf, p, len);
-	return p ? 0 : -EFAULT;
-}
-
-int memory_write(struct vm *vm, uint64_t gpa, const void *buf, size_t len)
-{
-	uint8_t *p = host(gpa, len);
-
-	(void)vm;
-	if (p)
-		memcpy(p, buf, len);
-	return p ? 0 : -EFAULT;
-}
-
-int memory_pread(struct vm *vm, uint64_t gpa, int fd, uint64_t pos, size_t len)
-{
-	uint8_t *p = host(gpa, len);
-
-	(void)vm;
-	if (!p)
-		return -EFAULT;
-	return pread(fd, p, len, pos) == (ssize_t)len ? 0 : -EIO;
-}
-
-int memory_pwrite(struct vm *vm, uint64_t gpa, int fd, uint64_t pos, size_t len)
-{
-	uint8_t *p = host(gpa, len);
-
-	(void)vm;
-	if (!p)
-		return -EFAULT;
-	/* The device's check of its bounds is all that keeps the file from growing. */
-	if (pos > FAKE_DISK || len > FAKE_DISK - pos)
-		abort();
-	return pwrite(fd, p, len, pos) == (ssize_t)len ? 0 : -EIO;
-}
 
 /* So many bytes of the input; zeroes behind its end. */
 static uint64_t take(struct input *in, size_t len)
@@ -229,6 +170,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!ram || fake_create(&guest))
 		abort();
 	guest.vm.ram = ram;
+	fake_private = private;
 	run(&in);
 	fake_destroy(&guest);
 	free(ram);

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 # Runs on the emulated host: a guest that gives its devices random descriptors. pvm must
-# live to see its end, which is a power-off after a good request.
+# live to see its end, which is a power-off after a good request. With RECORD=FILE, what the
+# protected guest gave its devices is kept there: tests/recorded has such files.
 
 kernel=${KERNEL:-/boot/hostile}
 . "$(dirname "$0")/pvm-common"
@@ -24,7 +25,8 @@ run() {
 tap=
 tap pvm1 && tap=yes
 if has_pkvm; then
-	run --protected
+	# shellcheck disable=SC2086
+	run --protected ${RECORD:+--record $RECORD}
 fi
 run --unprotected
 exit $failed

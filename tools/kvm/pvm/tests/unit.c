@@ -254,6 +254,8 @@ static void test_options(void)
 	CHECK(PARSE("--kernel i --console serial --rng --seed 5 --trace t") == 0 && opt.serial &&
 	      opt.rng && opt.seeded && opt.seed == 5 && !strcmp(opt.trace, "t"));
 	CHECK(PARSE("--kernel i --console vga") == PVM_EXIT_USAGE);
+	CHECK(PARSE("--kernel i --record r") == 0 && !strcmp(opt.record, "r"));
+	CHECK(PARSE("--kernel i --record r --anon") == PVM_EXIT_USAGE);
 
 	CHECK(PARSE("--kernel i") == 0 && opt.pool == 4 << 20);
 	CHECK(PARSE("--kernel i --mem 32M --disk a --disk b --disk c --disk d") == 0 &&
