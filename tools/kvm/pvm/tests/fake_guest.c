@@ -58,6 +58,7 @@ static int fake_listen(char *path, size_t len)
 int fake_create(struct fake_guest *g)
 {
 	memset(g, 0, sizeof(*g));
+	memset(fake_line, 0, sizeof(fake_line));
 	g->vm.opt = &g->opt;
 	g->opt.mem = FAKE_MEM;
 	g->opt.pool = 4 << 20;

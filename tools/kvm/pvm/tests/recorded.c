@@ -239,7 +239,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 static bool replay_file(const uint8_t *data, size_t len)
 {
 	static struct replay r;
-	bool ok = check(!replay(&r, data, len - 1), "a file without its end is none");
+	bool ok = check(!replay(&r, data, len - 1), "a file without its end is refused");
 
 	end(&r);
 	ok &= check(replay(&r, data, len), "a file of records, for devices that there are");
