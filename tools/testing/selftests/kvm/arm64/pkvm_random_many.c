@@ -142,8 +142,13 @@ static void host_punch(struct host *h)
 static void host_allocate(struct host *h)
 {
 	u32 nr, page = any_range(h, RND_ANYBODYS, &nr);
+	int ret;
 
-	if (fallocate(h->vmm->fd, FALLOC_FL_KEEP_SIZE, RND_OFF(page), RND_OFF(nr)))
+	/* It ends early for anything that a thread is woken for, and may be tried again. */
+	do {
+		ret = fallocate(h->vmm->fd, FALLOC_FL_KEEP_SIZE, RND_OFF(page), RND_OFF(nr));
+	} while (ret && errno == EINTR);
+	if (ret)
 		complain(h, "fallocate() returned", page, -errno);
 }
 
