@@ -623,10 +623,10 @@ TEST_F(observe, map_with_el2s_word)
 	struct text want = {}, got;
 
 	play(_metadata, self);
-	want_map(&want, 0, 1, "private hole", "poisoned");
-	want_map(&want, 1, 2, "shared hole", "poisoned");
+	want_map(&want, 0, 1, "private given-up", "poisoned");
+	want_map(&want, 1, 2, "shared given-up", "poisoned");
 	want_map(&want, 2, 3, "private resident", "owned");
-	want_map(&want, 3, 4, "private hole", "absent");
+	want_map(&want, 3, 4, "private given-up", "absent");
 	want_map(&want, 4, 5, "private resident", "absent");
 	want_map(&want, 5, 6, "shared resident", "shared");
 	want_map(&want, 6, 7, "private resident", "absent");
@@ -642,10 +642,10 @@ TEST_F(observe, map_with_el2s_word)
 	/* The host gives up what the guest shares: no disagreement. And more of a kind. */
 	ASSERT_EQ(0, gmem_set_attr(self->fd, OFF(5), OFF(3), GMEM_PRIVATE));
 	guest_fill(self->vcpu, GPA(6), NR_PAGES - 7, 1, 1, page);
-	want_map(&want, 0, 1, "private hole", "poisoned");
-	want_map(&want, 1, 2, "shared hole", "poisoned");
+	want_map(&want, 0, 1, "private given-up", "poisoned");
+	want_map(&want, 1, 2, "shared given-up", "poisoned");
 	want_map(&want, 2, 3, "private resident", "owned");
-	want_map(&want, 3, 4, "private hole", "absent");
+	want_map(&want, 3, 4, "private given-up", "absent");
 	want_map(&want, 4, 5, "private resident", "absent");
 	want_map(&want, 5, 6, "private resident", "shared");
 	want_map(&want, 6, NR_PAGES - 1, "private resident", "owned");
