@@ -40,12 +40,6 @@ static uint32_t rnd(void)
 	return rnd_state >> 8;
 }
 
-static bool failed(const char *name, const char *why)
-{
-	put("guest: %s FAILED: %s (%s)", name, why, strerror(errno));
-	return false;
-}
-
 static bool transfer(int fd, bool is_write, uint8_t *buf, size_t len, off_t off)
 {
 	while (len) {
@@ -143,19 +137,6 @@ static bool try_rng(void)
 	if (!memcmp(a, b, sizeof(a)) || !memcmp(a, zero, sizeof(a)))
 		return failed("rng", "not random");
 	put("guest: rng ok");
-	return true;
-}
-
-/* A line from the console; the host's sign to go on. */
-static bool listen_to_console(const char *why)
-{
-	char line[128];
-
-	put("guest: waits %s", why);
-	if (!fgets(line, sizeof(line), stdin))
-		return failed("console", "no line came");
-	line[strcspn(line, "\r\n")] = 0;
-	put("guest: heard '%s'", line);
 	return true;
 }
 

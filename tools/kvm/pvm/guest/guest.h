@@ -2,14 +2,26 @@
 #ifndef PVM_GUEST_H
 #define PVM_GUEST_H
 
+#include <stdbool.h>
+
 /* On the guest's command line: try the devices, as tests/devices.sh wants it. */
 #define DEVICES_WORD	"pvm.devices"
+
+/* The drivers of a protected guest, as tests/drivers.sh wants it. */
+#define DRIVERS_WORD	"pvm.drivers"
+
+#define RELINQUISH	"/sys/module/pkvm_relinquish/parameters/enabled"
 
 /* init.c */
 void put(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 int has_word(const char *path, const char *word);
+bool failed(const char *name, const char *why);
+bool listen_to_console(const char *why);
 
 /* devices.c */
 void try_devices(void);
+
+/* drivers.c */
+void try_drivers(void);
 
 #endif

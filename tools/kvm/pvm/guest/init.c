@@ -27,7 +27,6 @@
 #define PAGE		4096UL
 #define MIB		(1UL << 20)
 #define SHARE_DEV	"/dev/pkvm-share"
-#define RELINQUISH	"/sys/module/pkvm_relinquish/parameters/enabled"
 #define REPORT_DELAY	"/sys/module/page_reporting/parameters/page_reporting_delay_ms"
 
 /* The most that we hold to give it back, and what is too little to be seen. */
@@ -51,6 +50,26 @@ void put(const char *fmt, ...)
 	line[n++] = '\n';
 	if (write(STDOUT_FILENO, line, n) != n)
 		return;
+}
+
+/* For the tests: what was tried did not work. Returns false. */
+bool failed(const char *name, const char *why)
+{
+	put("guest: %s FAILED: %s (%s)", name, why, strerror(errno));
+	return false;
+}
+
+/* A line from the console; the host's sign to go on. */
+bool listen_to_console(const char *why)
+{
+	char line[128];
+
+	put("guest: waits %s", why);
+	if (!fgets(line, sizeof(line), stdin))
+		return failed("console", "no line came");
+	line[strcspn(line, "\r\n")] = 0;
+	put("guest: heard '%s'", line);
+	return true;
 }
 
 static void end(void)
@@ -317,6 +336,8 @@ int main(void)
 		put("guest: FAILED");
 	if (has_word("/proc/cmdline", DEVICES_WORD))
 		try_devices();
+	if (has_word("/proc/cmdline", DRIVERS_WORD))
+		try_drivers();
 	dialogue();
 	put("guest: power-off");
 	end();
