@@ -97,6 +97,27 @@ TEST_F_TIMEOUT(large, checkerboard_of_a_gigabyte, 300)
 	TH_LOG("%ju pages", (uintmax_t)count);
 }
 
+/*
+ * Runs are kept in a tree of nodes of at most 16: some of these numbers make a node full, and
+ * some give a tree one more level. What becomes of a tree when the file is closed is seen by
+ * the kernel log alone, and only later if it has no checks.
+ */
+TEST_F_TIMEOUT(large, file_with_any_number_of_runs_is_closed, 120)
+{
+	u64 count, i;
+	int fd;
+
+	for (count = 1; count <= 400; count++) {
+		fd = gmem_create(self->vm, OFF(2 * count + 1), OWNS);
+		ASSERT_LE(0, fd);
+		for (i = 0; i < count; i++)
+			ASSERT_EQ(0, gmem_set_attr(fd, OFF(2 * i + 1), page, GMEM_SHARED));
+		close(fd);
+	}
+	/* Trees are freed some time after they have gone. */
+	sleep(1);
+}
+
 TEST_F_TIMEOUT(large, checkerboard_of_a_gigabyte_in_memory, 300)
 {
 	u64 size = OFF(pages_for_a_checkerboard(self->vm));
