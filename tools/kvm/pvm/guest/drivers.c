@@ -17,6 +17,8 @@
 
 #include "guest.h"
 
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+
 #define PAGE		4096UL
 #define MOST_PAGES	1024UL	/* that one mapping of the driver's may have */
 #define SOME_PAGES	8UL
@@ -54,7 +56,7 @@ static bool try_refusals(int fd)
 		{ MOST_PAGES + 1,	MAP_SHARED,	0 },
 	};
 
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		if (map(fd, bad[i].pages, bad[i].flags, bad[i].off) != MAP_FAILED)
 			return failed("share", "a mapping that it must refuse");
 		if (errno != EINVAL)
