@@ -4,24 +4,15 @@
  * small cases and those around the limits of the types, against a statement that looks at
  * every page, or computes in 128 bits where there are too many.
  */
-#include <stdio.h>
 
+#include <linux/array_size.h>
 #include <linux/guest_memfd_range.h>
 
-#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+#include "check.h"
+
 #define SMALL		7	/* every number below it is tried, alone and beyond each base */
 
 #define u128		unsigned __int128
-
-static unsigned long checks, failed;
-
-#define CHECK(ok, ...) do {			\
-	checks++;				\
-	if (!(ok) && failed++ < 20) {		\
-		printf(__VA_ARGS__);		\
-		printf("\n");			\
-	}					\
-} while (0)
 
 /* Frames and page offsets that a 64-bit machine can have, and the first that it cannot. */
 static const u64 page_bases[] = {
@@ -234,6 +225,5 @@ int main(void)
 	check_blocks();
 	check_large_blocks();
 
-	printf("%lu checks, %lu failed\n", checks, failed);
-	return failed ? 1 : 0;
+	return check_end("gmem_range_test");
 }

@@ -5,14 +5,15 @@
  * It keeps an account of its own; what the driver returns, undoes and says must fit to it.
  */
 #include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include <guest_env.h>
+#include <linux/array_size.h>
 #include <linux/mm.h>
 #include <pkvm-guest.h>
 
-#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+#include "check.h"
+
 #define PAGES		1100	/* more than two calls' */
 #define FIRST		3	/* the first page of all that is done, so that there is one before */
 #define MAX_GRANULES	(PAGES * 4)
@@ -39,16 +40,6 @@ static struct {
 } hyp;
 
 static unsigned long warnings, stay_shared;
-static unsigned long checks, failed;
-
-#define CHECK(ok, ...) do {			\
-	checks++;				\
-	if (!(ok) && failed++ < 20) {		\
-		printf(__VA_ARGS__);		\
-		printf("\n");			\
-	}					\
-} while (0)
-
 /* Both of the driver's messages end in how much stays, or may stay, shared. */
 void warned(const char *fmt, ...)
 {
@@ -288,6 +279,5 @@ int main(void)
 	check_nonsense();
 	check_init();
 
-	printf("pkvm_mem_test: %lu checks, %lu failed\n", checks, failed);
-	return failed ? 1 : 0;
+	return check_end("pkvm_mem_test");
 }
