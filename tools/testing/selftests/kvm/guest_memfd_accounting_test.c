@@ -99,19 +99,23 @@ TEST_F_TIMEOUT(large, checkerboard_of_a_gigabyte, 300)
 
 /*
  * Runs are kept in a tree of nodes of at most 16: some of these numbers make a node full, and
- * some give a tree one more level. What becomes of a tree when the file is closed is seen by
- * the kernel log alone, and only later if it has no checks.
+ * some give a tree one more level. A tree goes when one conversion covers it all, and when the
+ * file is closed. What becomes of it is seen by the kernel log alone, and only later if the
+ * kernel has no checks.
  */
-TEST_F_TIMEOUT(large, file_with_any_number_of_runs_is_closed, 120)
+TEST_F_TIMEOUT(large, files_with_any_number_of_runs, 240)
 {
-	u64 count, i;
+	u64 count, i, round;
 	int fd;
 
 	for (count = 1; count <= 400; count++) {
 		fd = gmem_create(self->vm, OFF(2 * count + 1), OWNS);
 		ASSERT_LE(0, fd);
-		for (i = 0; i < count; i++)
-			ASSERT_EQ(0, gmem_set_attr(fd, OFF(2 * i + 1), page, GMEM_SHARED));
+		for (round = 0; round < 2; round++) {
+			ASSERT_EQ(0, gmem_set_attr(fd, 0, OFF(2 * count + 1), GMEM_PRIVATE));
+			for (i = 0; i < count; i++)
+				ASSERT_EQ(0, gmem_set_attr(fd, OFF(2 * i + 1), page, GMEM_SHARED));
+		}
 		close(fd);
 	}
 	/* Trees are freed some time after they have gone. */
