@@ -110,5 +110,6 @@ series: ## everything as a git branch in out/series, ready for format-patch
 	@scripts/series
 
 .PHONY: clean
-clean: ## remove out/ and this clone's prepared tree
-	@tree=$$(bash -c '. scripts/common.sh; tree_path'); echo "removing out/ and $$tree"; rm -rf out "$$tree"
+clean: ## remove out/ and this clone's prepared trees
+	@trees=$$(bash -c '. scripts/common.sh; tree_path; TOP=$$OUT/mutants/kernel; tree_path'); \
+		echo "removing out/ and" $$trees; rm -rf out $$trees
