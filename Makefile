@@ -111,5 +111,5 @@ series: ## everything as a git branch in out/series, ready for format-patch
 
 .PHONY: clean
 clean: ## remove out/ and this clone's prepared trees
-	@trees=$$(bash -c '. scripts/common.sh; tree_path; TOP=$$OUT/mutants/kernel; tree_path'); \
-		echo "removing out/ and" $$trees; rm -rf out $$trees
+	@bash -c '. scripts/common.sh; set -- "$$(tree_path)" "$$(TOP=$$OUT/mutants/kernel; tree_path)"; \
+		echo "removing out/ and $$*"; rm -rf out "$$@"'
