@@ -103,7 +103,7 @@ TEST_F_TIMEOUT(large, checkerboard_of_a_gigabyte, 300)
  * file is closed. What becomes of it is seen by the kernel log alone, and only later if the
  * kernel has no checks.
  */
-TEST_F_TIMEOUT(large, files_with_any_number_of_runs, 240)
+TEST_F_TIMEOUT(large, files_with_any_number_of_runs, 900)
 {
 	u64 count, i, round;
 	int fd;
