@@ -4,7 +4,6 @@
  * small cases and those around the limits of the types, against a statement that looks at
  * every page, or computes in 128 bits where there are too many.
  */
-
 #include <linux/array_size.h>
 #include <linux/guest_memfd_range.h>
 
