@@ -18,6 +18,7 @@
 #include <linux/moduleparam.h>
 #include <linux/pagemap.h>
 
+#include <asm/kvm_emulate.h>
 #include <asm/kvm_mmu.h>
 #include <asm/kvm_pkvm.h>
 #include <asm/kvm_pkvm_gmem.h>
@@ -153,7 +154,7 @@ static bool shared_meanwhile(struct kvm_vcpu *vcpu)
  *
  * Return: 0 to run the guest again; -EFAULT with KVM_EXIT_MEMORY_FAULT/PRIVATE if the
  * offset is shared: userspace gives it up first; -EHWPOISON with KVM_EXIT_MEMORY_FAULT
- * if the page was destroyed; -ENOMEM.
+ * if the page was destroyed; -EACCES if the guest will not have memory there; -ENOMEM.
  */
 int pkvm_gmem_abort(struct kvm_vcpu *vcpu, struct kvm_memory_slot *slot, phys_addr_t ipa)
 {
@@ -190,6 +191,25 @@ int pkvm_gmem_abort(struct kvm_vcpu *vcpu, struct kvm_memory_slot *slot, phys_ad
 		kvm_prepare_memory_fault_exit(vcpu, gfn_to_gpa(gfn), PAGE_SIZE, false, false,
 					      ret == -EFAULT);
 	return ret;
+}
+
+/**
+ * pkvm_guest_abort() - a protected guest has no page at an address of a slot
+ * @vcpu: the vCPU, loaded
+ * @slot: the slot; the caller holds kvm->srcu
+ * @ipa: the address
+ *
+ * Where the guest has said that there is a device no slot is seen, and nobody answers.
+ *
+ * Return: as pkvm_gmem_abort(), or 1 if the guest gets an external abort.
+ */
+int pkvm_guest_abort(struct kvm_vcpu *vcpu, struct kvm_memory_slot *slot, phys_addr_t ipa)
+{
+	int ret = pkvm_map_page(vcpu, slot, ipa);
+
+	if (ret != -EACCES)
+		return ret;
+	return kvm_inject_sea(vcpu, kvm_vcpu_trap_is_iabt(vcpu), kvm_vcpu_get_hfar(vcpu));
 }
 
 /* Under the file's invalidate_lock, where there is a file: nobody finds less than nothing. */
@@ -324,6 +344,25 @@ static int do_memreq(struct kvm_vcpu *vcpu, struct kvm_memory_slot *slot,
 	}
 }
 
+/* A page to be shared is mapped first; if the guest has a device there its HVC finds out. */
+static int map_for_memreq(struct kvm_vcpu *vcpu, struct kvm_memory_slot *slot, gfn_t gfn)
+{
+	int ret = pkvm_map_page(vcpu, slot, gfn_to_gpa(gfn));
+
+	return !ret || ret == -EACCES ? 1 : ret;
+}
+
+/* What EL2 needs for a guest's page tables; then the guest makes its call again. */
+static int give_tables(struct kvm_vcpu *vcpu)
+{
+	unsigned long min_pages = kvm_mmu_cache_min_pages(vcpu->arch.hw_mmu);
+	int ret = topup_hyp_memcache(&vcpu->arch.pkvm_memcache, min_pages);
+
+	if (ret)
+		return ret;
+	return complete_memreq(vcpu, 0) ? -EIO : 1;
+}
+
 /* No slot, or none that the request could be about. */
 static int refuse_stray_memreq(struct kvm_vcpu *vcpu, const struct pkvm_memreq *req)
 {
@@ -344,12 +383,15 @@ int pkvm_handle_memreq(struct kvm_vcpu *vcpu)
 	struct kvm_memory_slot *slot;
 	int idx, ret;
 
+	if (req.op == PKVM_MEMREQ_TABLES)
+		return give_tables(vcpu);
+
 	idx = srcu_read_lock(&vcpu->kvm->srcu);
 	slot = gfn_to_memslot(vcpu->kvm, req.gfn);
 	if (!slot)
 		ret = refuse_stray_memreq(vcpu, &req);
 	else if (req.op == PKVM_MEMREQ_MAP)
-		ret = pkvm_map_page(vcpu, slot, gfn_to_gpa(req.gfn)) ?: 1;
+		ret = map_for_memreq(vcpu, slot, req.gfn);
 	else if (req.op != PKVM_MEMREQ_ABSENT && WARN_ON_ONCE(!kvm_slot_has_gmem(slot)))
 		ret = refuse_stray_memreq(vcpu, &req);
 	else

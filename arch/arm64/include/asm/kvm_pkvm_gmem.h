@@ -8,7 +8,7 @@
 #include <linux/sizes.h>
 #include <linux/types.h>
 
-/* The most granules that one SHARE, UNSHARE or RELINQUISH call of a guest does. */
+/* The most granules that one SHARE, UNSHARE, RELINQUISH or MMIO guard call of a guest does. */
 #define PKVM_MEMREQ_MAX_PAGES	512
 
 /*
@@ -32,13 +32,14 @@ enum pkvm_memreq_op {
 	PKVM_MEMREQ_UNSHARE,
 	PKVM_MEMREQ_RELINQUISH,
 	PKVM_MEMREQ_ABSENT,	/* pages to be relinquished are not mapped: nothing to do */
+	PKVM_MEMREQ_TABLES,	/* MMIO guard needs page tables: give, then replay */
 };
 
 /**
  * struct pkvm_memreq - a guest's pending memory request
  * @op: enum pkvm_memreq_op
  * @nr_pages: how many pages EL2 found in the right state, from @gfn on; at most
- *	      PKVM_MEMREQ_MAX_PAGES. 0 for MAP
+ *	      PKVM_MEMREQ_MAX_PAGES. 0 for MAP and TABLES
  * @gfn: the first page
  *
  * EL2 keeps its own in the hyp vCPU and never believes the copy that the host gets. It
@@ -90,6 +91,8 @@ struct kvm;
 struct kvm_memory_slot;
 struct kvm_vcpu;
 
+int pkvm_guest_abort(struct kvm_vcpu *vcpu, struct kvm_memory_slot *slot,
+		     phys_addr_t ipa);
 int pkvm_gmem_abort(struct kvm_vcpu *vcpu, struct kvm_memory_slot *slot,
 		    phys_addr_t ipa);
 int pkvm_handle_memreq(struct kvm_vcpu *vcpu);

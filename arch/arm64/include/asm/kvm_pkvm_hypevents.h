@@ -9,7 +9,7 @@
 #define __PKVM_TRANSITION_STR
 
 /* The values of enum pkvm_transition, which only EL2 sees. */
-#define PKVM_NR_TRANSITION_STRS	7
+#define PKVM_NR_TRANSITION_STRS	8
 
 #ifndef __KVM_NVHE_HYPERVISOR__
 static inline const char *__pkvm_transition_str(u32 transition)
@@ -19,6 +19,7 @@ static inline const char *__pkvm_transition_str(u32 transition)
 		"share",
 		"unshare",
 		"relinquish",
+		"guard",
 		"reclaim",
 		"reclaim_dying",
 		"fail",

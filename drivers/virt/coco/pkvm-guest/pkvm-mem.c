@@ -25,7 +25,7 @@
 /* The hypervisor would do no more in one call; it bounds how long one call takes. */
 #define PKVM_MAX_GRANULES	512
 
-static size_t granule __ro_after_init;
+static size_t mem_granule __ro_after_init;
 static unsigned long features __ro_after_init;
 
 /**
@@ -40,7 +40,7 @@ int pkvm_mem_init(size_t hyp_granule, unsigned long hyp_features)
 	if (!is_power_of_2(hyp_granule) || hyp_granule > PAGE_SIZE)
 		return -EINVAL;
 
-	granule = hyp_granule;
+	mem_granule = hyp_granule;
 	features = hyp_features;
 	return 0;
 }
@@ -49,7 +49,7 @@ int pkvm_mem_init(size_t hyp_granule, unsigned long hyp_features)
  * One call for at most @nr granules, or for one granule if the hypervisor takes no
  * @ranges. Return: for how many it was done, or a negative errno.
  */
-static long mem_call_once(u32 func_id, phys_addr_t phys, unsigned long nr, bool ranges)
+static long call_once(u32 func_id, phys_addr_t phys, unsigned long nr, bool ranges)
 {
 	struct arm_smccc_res res;
 
@@ -72,15 +72,25 @@ static long mem_call_once(u32 func_id, phys_addr_t phys, unsigned long nr, bool 
 	return res.a1 && res.a1 <= nr ? res.a1 : -EPROTO;
 }
 
-/*
- * Both @phys and @size are multiples of the granule. On failure, *@done bytes from @phys
- * on are done and the granule after them is what failed.
+/**
+ * pkvm_call_range() - one of the calls that take an address and a number of granules
+ * @func_id: which
+ * @phys: first byte; a multiple of @granule, as @size
+ * @size: in bytes
+ * @granule: of this call, in bytes
+ * @ranges: whether the hypervisor takes more than one granule at a time
+ * @done: how many bytes from @phys on are done, on failure too: the granule after them is
+ *	what failed
+ *
+ * Return: 0; -EPERM if it is refused; -EOPNOTSUPP if there is no such call; -EPROTO for an
+ * answer that makes no sense.
  */
-static int mem_call(u32 func_id, phys_addr_t phys, size_t size, bool ranges, size_t *done)
+int pkvm_call_range(u32 func_id, phys_addr_t phys, size_t size, size_t granule, bool ranges,
+		    size_t *done)
 {
 	*done = 0;
 	while (*done < size) {
-		long nr = mem_call_once(func_id, phys + *done, (size - *done) / granule, ranges);
+		long nr = call_once(func_id, phys + *done, (size - *done) / granule, ranges);
 
 		if (nr < 0)
 			return nr;
@@ -88,6 +98,11 @@ static int mem_call(u32 func_id, phys_addr_t phys, size_t size, bool ranges, siz
 	}
 
 	return 0;
+}
+
+static int mem_call(u32 func_id, phys_addr_t phys, size_t size, bool ranges, size_t *done)
+{
+	return pkvm_call_range(func_id, phys, size, mem_granule, ranges, done);
 }
 
 static bool takes_ranges(void)

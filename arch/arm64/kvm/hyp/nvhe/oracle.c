@@ -58,7 +58,8 @@ static struct {
 
 static u64 nr_operations[SPEC_NR_EL2_KINDS], nr_states;
 
-static_assert(SPEC_NR_EL2_KINDS <= PKVM_ORACLE_MAX_KINDS);
+/* And entries and exits. */
+static_assert(SPEC_NR_EL2_KINDS + 2 <= PKVM_ORACLE_MAX_KINDS);
 
 static void copy_string(char *to, const char *from, size_t size)
 {
@@ -104,6 +105,28 @@ void __noreturn oracle_stop_state(const char *what, u64 gfn, u64 pfn, u8 want, u
 	stop(what, gfn, pfn, want, got, spec_state_names[want], spec_state_names[got]);
 }
 
+/* Of a vCPU's context: @where is the word of it. No lock is held, this one neither. */
+void __noreturn oracle_stop_vcpu(struct pkvm_hyp_vcpu *hyp_vcpu, const char *what,
+				 const char *exit, unsigned int where, u64 want, u64 got)
+{
+	struct pkvm_oracle_page *page = hyp_fixmap_map(pkvm_oracle_page_phys);
+
+	copy_string(page->operation, exit, sizeof(page->operation));
+	page->vm = pkvm_hyp_vcpu_to_hyp_vm(hyp_vcpu)->kvm.arch.pkvm.handle;
+	page->pfn = 0;
+	page->gfn = hyp_vcpu->vcpu.vcpu_id;
+	page->nr = where;
+	page->at_gfn = page->at_pfn = ORACLE_NOWHERE;
+	page->want = want;
+	page->got = got;
+	copy_string(page->want_name, "", sizeof(page->want_name));
+	copy_string(page->got_name, "", sizeof(page->got_name));
+	copy_string(page->what, what, sizeof(page->what));
+	hyp_fixmap_unmap();
+
+	BUG();
+}
+
 /* The beginning */
 
 static void begin(u8 kind, struct pkvm_hyp_vcpu *vcpu)
@@ -115,9 +138,13 @@ static void begin(u8 kind, struct pkvm_hyp_vcpu *vcpu)
 	operation.compared = kind < SPEC_NR_EL2_KINDS;
 	operation.op.kind = kind;
 	operation.vcpu = vcpu;
-	if (vcpu)
-		operation.handle = pkvm_hyp_vcpu_to_hyp_vm(vcpu)->kvm.arch.pkvm.handle;
 	oracle_window_init();
+	if (vcpu) {
+		struct pkvm_hyp_vm *vm = pkvm_hyp_vcpu_to_hyp_vm(vcpu);
+
+		operation.handle = vm->kvm.arch.pkvm.handle;
+		oracle_window.before.guest[0].enrolled = READ_ONCE(vm->mmio_guard);
+	}
 }
 
 static void end(void)
@@ -195,7 +222,7 @@ static void take_arguments(struct kvm_cpu_context *ctxt)
 		if (operation.vcpu) {
 			operation.req = operation.vcpu->vcpu.arch.pkvm_memreq;
 			operation.gfn = operation.req.gfn;
-			operation.pc = operation.vcpu->host_vcpu->arch.ctxt.regs.pc;
+			operation.pc = *vcpu_pc(&operation.vcpu->vcpu);
 		}
 		break;
 	default:
@@ -260,18 +287,12 @@ void __oracle_hcall_begin(unsigned long id, struct kvm_cpu_context *host_ctxt)
 	translate();
 }
 
-void __oracle_call_begin(struct kvm_vcpu *vcpu, enum pkvm_memreq_op req)
+static void call_begin(struct kvm_vcpu *vcpu, u8 kind)
 {
 	struct pkvm_hyp_vcpu *hyp_vcpu = container_of(vcpu, struct pkvm_hyp_vcpu, vcpu);
 	u64 limit = hyp_phys_to_pfn(BIT(pkvm_hyp_vcpu_to_hyp_vm(hyp_vcpu)->pgt.ia_bits));
 	u64 ipa = smccc_get_arg1(vcpu), nr = smccc_get_arg2(vcpu);
-	u8 kind = SPEC_GUEST_RELINQUISH;
 	struct spec_op *op = &operation.op;
-
-	if (req == PKVM_MEMREQ_SHARE)
-		kind = SPEC_GUEST_SHARE;
-	else if (req == PKVM_MEMREQ_UNSHARE)
-		kind = SPEC_GUEST_UNSHARE;
 
 	begin(kind, hyp_vcpu);
 	operation.gfn = hyp_phys_to_pfn(ipa);
@@ -289,6 +310,33 @@ void __oracle_call_begin(struct kvm_vcpu *vcpu, enum pkvm_memreq_op req)
 	if (operation.req.op != PKVM_MEMREQ_NONE)
 		oracle_stop("the guest runs while its call is pending", operation.gfn,
 			    ORACLE_NOWHERE, PKVM_MEMREQ_NONE, operation.req.op);
+}
+
+void __oracle_call_begin(struct kvm_vcpu *vcpu, enum pkvm_memreq_op req)
+{
+	u8 kind = SPEC_GUEST_RELINQUISH;
+
+	if (req == PKVM_MEMREQ_SHARE)
+		kind = SPEC_GUEST_SHARE;
+	else if (req == PKVM_MEMREQ_UNSHARE)
+		kind = SPEC_GUEST_UNSHARE;
+	call_begin(vcpu, kind);
+}
+
+/* No more than one table at a time, which the abstract machine here does not know. */
+void __oracle_guard_begin(struct kvm_vcpu *vcpu, bool enroll)
+{
+	struct spec_op *op = &operation.op;
+	u64 in_table;
+
+	call_begin(vcpu, enroll ? SPEC_GUEST_ENROLL : SPEC_GUEST_GUARD);
+	in_table = PTRS_PER_PTE - operation.gfn % PTRS_PER_PTE;
+	if (enroll)
+		op->gfn = operation.gfn ? SPEC_GFN_LIMIT : 0;
+	else if (op->gfn != SPEC_GFN_LIMIT)
+		op->nr = min_t(u64, op->nr, in_table);
+	if (__guest_check_pgtable_memcache(operation.vcpu))
+		op->flags |= SPEC_NO_TABLES;
 }
 
 /* The locks */
@@ -374,8 +422,10 @@ static void fill_window(struct pkvm_hyp_vm *vm)
 {
 	struct oracle_window *w = &oracle_window;
 
-	if (vm)
+	if (vm) {
 		w->before.guest[0].life = vm->kvm.arch.pkvm.is_dying ? SPEC_VM_DIES : SPEC_VM_LIVES;
+		w->before.guest[0].enrolled = READ_ONCE(vm->mmio_guard);
+	}
 
 	switch (operation.op.kind) {
 	case SPEC_HOST_DONATE_GUEST:
@@ -396,6 +446,7 @@ static void fill_window(struct pkvm_hyp_vm *vm)
 	case SPEC_GUEST_SHARE:
 	case SPEC_GUEST_UNSHARE:
 	case SPEC_GUEST_RELINQUISH:
+	case SPEC_GUEST_GUARD:
 		window_frames(vm, operation.gfn, min_t(u64, operation.nr, PKVM_MEMREQ_MAX_PAGES));
 		break;
 	default:
@@ -485,6 +536,8 @@ static bool needs_section(void)
 	case SPEC_GUEST_SHARE:
 	case SPEC_GUEST_UNSHARE:
 	case SPEC_GUEST_RELINQUISH:
+	case SPEC_GUEST_GUARD:
+	case SPEC_GUEST_ENROLL:
 		/* Not to refuse; and the abstract one finds no pages. */
 		return false;
 	default:
@@ -505,6 +558,9 @@ static bool may_refuse(s64 ret)
 		return ret == -ENOMEM || (ret < 0 && !operation.sections);
 	case SPEC_HOST_UNSHARE_HYP:
 		return ret == -EBUSY;
+	case SPEC_HOST_COMPLETE:
+		/* The host gave no memory for tables. */
+		return ret < 0 && operation.req.op == PKVM_MEMREQ_TABLES;
 	case SPEC_HOST_RECLAIM_GUEST:
 		return ret < 0 && !operation.sections;
 	case SPEC_HOST_TEST_ACCESS:
@@ -529,6 +585,17 @@ static s64 result_as_asked(s64 ret)
 	    (ret == -EAGAIN || ret == (s64)(operation.handle | oracle_window.gfn[0] << 16)))
 		return 1;	/* frame 0 of guest 0 */
 	return ret;
+}
+
+static void check_enrolled(void)
+{
+	const struct pkvm_hyp_vm *vm = operation.vm;
+
+	if (!vm && operation.vcpu)
+		vm = pkvm_hyp_vcpu_to_hyp_vm(operation.vcpu);
+	if (vm)
+		check_result("the guest is enrolled in MMIO guard or not",
+			     oracle_window.want.guest[0].enrolled, READ_ONCE(vm->mmio_guard));
 }
 
 /* No page was looked at: the specification must not find any either. */
@@ -568,6 +635,7 @@ static void compare(struct spec_result *r)
 	}
 
 	oracle_compare(operation.vm);
+	check_enrolled();
 	nr_operations[operation.op.kind]++;
 	nr_states += w->now.nr_frames + w->now.nr_gfns;
 	*r = want;
@@ -610,7 +678,7 @@ static void check_record(void)
 
 static void check_completed(const struct spec_result *want)
 {
-	const struct user_pt_regs *regs = &operation.vcpu->host_vcpu->arch.ctxt.regs;
+	const struct user_pt_regs *regs = &operation.vcpu->vcpu.arch.ctxt.regs;
 
 	check_record();
 	check_result("the guest's PC", operation.pc + (want->answered ? 4 : 0), regs->pc);
@@ -652,6 +720,13 @@ void __oracle_call_end(struct kvm_vcpu *vcpu, const u64 *val, bool handled)
 	end();
 }
 
+static void count_cpus(struct pkvm_oracle_page *page, unsigned int kind)
+{
+	oracle_count_cpus(&page->kind[kind].count, &page->kind[kind + 1].count);
+	copy_string(page->kind[kind].name, "guest_entry", sizeof(page->kind[kind].name));
+	copy_string(page->kind[kind + 1].name, "guest_exit", sizeof(page->kind[kind + 1].name));
+}
+
 /* How many operations were compared, for the host to read in its page. */
 void handle___pkvm_oracle_count(struct kvm_cpu_context *host_ctxt)
 {
@@ -669,6 +744,7 @@ void handle___pkvm_oracle_count(struct kvm_cpu_context *host_ctxt)
 		copy_string(page->kind[i].name, spec_kind_names[i], sizeof(page->kind[i].name));
 		page->kind[i].count = nr_operations[i];
 	}
+	count_cpus(page, i);
 	hyp_fixmap_unmap();
 	hyp_spin_unlock(&oracle_lock);
 

@@ -96,7 +96,7 @@ static void read_entry(struct pkvm_hyp_vm *vm, u64 gfn, struct spec_entry *e, bo
 
 	*e = (struct spec_entry) { .state = guest_get_page_state(pte, ipa) };
 	if (!kvm_pte_valid(pte)) {
-		if (pte && e->state != PKVM_POISON)
+		if (pte && e->state != PKVM_POISON && e->state != PKVM_GUARDED)
 			oracle_stop("a guest's entry means nothing", gfn, ORACLE_NOWHERE, 0, pte);
 		return;
 	}
@@ -133,6 +133,7 @@ void oracle_window_init(void)
 	s->nr_frames = 0;
 	s->nr_gfns = 0;
 	s->guest[0].life = SPEC_NO_VM;
+	s->guest[0].enrolled = false;
 	memset(s->guest[0].record, 0, sizeof(s->guest[0].record));
 }
 

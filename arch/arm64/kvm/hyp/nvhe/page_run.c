@@ -168,6 +168,33 @@ void pkvm_run_unmap_guest(struct pkvm_hyp_vm *vm, const struct pkvm_page_run *ru
 				 run->nr_pages * PAGE_SIZE);
 }
 
+/**
+ * pkvm_run_guard() - a guest never gets pages where it has none
+ * @vcpu: of the guest; its memcache pays for tables
+ * @run: frames where the guest has nothing, of one last-level table
+ *
+ * Nothing was valid there: no TLB knows of it.
+ *
+ * Return: 0, or -ENOMEM for want of tables.
+ */
+int pkvm_run_guard(struct pkvm_hyp_vcpu *vcpu, const struct pkvm_page_run *run)
+{
+	struct pkvm_hyp_vm *vm = pkvm_hyp_vcpu_to_hyp_vm(vcpu);
+	int ret;
+
+	pkvm_assert_locks_held(vm);
+
+	ret = __guest_check_pgtable_memcache(vcpu);
+	if (ret)
+		return ret;
+
+	WARN_ON(kvm_pgtable_stage2_annotate(&vm->pgt, hyp_pfn_to_phys(run->gfn),
+					    run->nr_pages * PAGE_SIZE,
+					    &vcpu->vcpu.arch.pkvm_memcache,
+					    KVM_GUEST_INVALID_PTE_TYPE_GUARDED, 0));
+	return 0;
+}
+
 /*
  * A block of the host's has just given way to a table with one entry. Write the others,
  * as far as the pages are the host's: else it would fault for each of them.

@@ -2,14 +2,15 @@
 /*
  * Who may do what to a page of a protected guest: see page_transition.h.
  *
- *                     guest NOPAGE   OWNED            SHARED_OWNED       POISON
- *  host donate guest  OWNED          -EEXIST          -EEXIST            -EHWPOISON
- *  guest share host   -ENOENT        SHARED_OWNED     -EPERM             -EHWPOISON
- *  guest unshare host -ENOENT        -EPERM           OWNED              -EHWPOISON
- *  guest relinquish   -ENOENT        NOPAGE, scrub    -EPERM             -EHWPOISON
- *  host reclaim       -ENOENT        POISON, scrub    POISON             -EHWPOISON
- *  ... dying guest    -ENOENT        NOPAGE, scrub    NOPAGE             -EHWPOISON
- *  host fail guest    -ENOENT        POISON, keep     POISON, keep       -EHWPOISON
+ *                     guest NOPAGE   OWNED            SHARED_OWNED    POISON       GUARDED
+ *  host donate guest  OWNED          -EEXIST          -EEXIST         -EHWPOISON   -EACCES
+ *  guest share host   -ENOENT        SHARED_OWNED     -EPERM          -EHWPOISON   -EACCES
+ *  guest unshare host -ENOENT        -EPERM           OWNED           -EHWPOISON   -EACCES
+ *  guest relinquish   -ENOENT        NOPAGE, scrub    -EPERM          -EHWPOISON   -EACCES
+ *  guest guard        GUARDED        -EEXIST          -EEXIST         -EHWPOISON   GUARDED
+ *  host reclaim       -ENOENT        POISON, scrub    POISON          -EHWPOISON   -EACCES
+ *  ... dying guest    -ENOENT        NOPAGE, scrub    NOPAGE          -EHWPOISON   -EACCES
+ *  host fail guest    -ENOENT        POISON, keep     POISON, keep    -EHWPOISON   -EACCES
  *
  * The host's state must be the counterpart of the guest's, else -EPERM: a mismatch is
  * a bug or an attack, and nothing is done on top of it.
@@ -23,6 +24,7 @@ static enum pkvm_page_state host_counterpart(enum pkvm_page_state guest)
 {
 	switch (guest) {
 	case PKVM_NOPAGE:
+	case PKVM_GUARDED:
 		return PKVM_PAGE_OWNED;
 	case PKVM_PAGE_SHARED_OWNED:
 		return PKVM_PAGE_SHARED_BORROWED;
@@ -39,6 +41,8 @@ static enum pkvm_page_state guest_after(enum pkvm_transition transition)
 		return PKVM_PAGE_OWNED;
 	case PKVM_GUEST_SHARE_HOST:
 		return PKVM_PAGE_SHARED_OWNED;
+	case PKVM_GUEST_GUARD:
+		return PKVM_GUARDED;
 	case PKVM_GUEST_RELINQUISH:
 	case PKVM_HOST_RECLAIM_DYING_GUEST:
 		return PKVM_NOPAGE;
@@ -53,11 +57,14 @@ static int check_guest(enum pkvm_transition transition, enum pkvm_page_state gue
 
 	if (guest == PKVM_POISON)
 		return -EHWPOISON;
+	if (guest == PKVM_GUARDED)
+		return transition == PKVM_GUEST_GUARD ? 0 : -EACCES;
 	if (guest != PKVM_NOPAGE && !mapped)
 		return -EPERM;
 
 	switch (transition) {
 	case PKVM_HOST_DONATE_GUEST:
+	case PKVM_GUEST_GUARD:
 		return mapped ? -EEXIST : 0;
 	case PKVM_GUEST_SHARE_HOST:
 	case PKVM_GUEST_RELINQUISH:
@@ -84,8 +91,8 @@ static int check_guest(enum pkvm_transition transition, enum pkvm_page_state gue
  * @to: filled in when it is allowed, else untouched
  *
  * Return: 0; -ENOENT if the guest has no page there, -EEXIST if it has one already,
- * -EHWPOISON if its entry is poisoned, -EPERM for any other wrong state, -EINVAL for an
- * unknown @transition.
+ * -EHWPOISON if its entry is poisoned, -EACCES if it is guarded, -EPERM for any other
+ * wrong state, -EINVAL for an unknown @transition.
  */
 int pkvm_transition_check(enum pkvm_transition transition,
 			  const struct pkvm_page_states *from,

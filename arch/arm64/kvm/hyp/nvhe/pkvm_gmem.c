@@ -51,7 +51,7 @@ static s64 donate_check(struct pkvm_hyp_vm *vm, u64 pfn, u64 gfn, u64 nr_pages)
  *
  * Return: how many pages were donated, from the first on: fewer than @nr_pages if one
  * on the way was not the host's or the guest had something there. If that was the first:
- * -EPERM, -EEXIST, -EHWPOISON; -ERANGE beyond the guest's address space; -EINVAL for other
+ * -EPERM, -EEXIST, -EHWPOISON, -EACCES; -ERANGE beyond the guest's address space; -EINVAL for other
  * bad arguments, -ENOMEM for want of tables.
  */
 int __pkvm_host_donate_guest_range(u64 pfn, u64 gfn, u64 nr_pages,
@@ -273,7 +273,7 @@ int __pkvm_guest_relinquish_range(struct pkvm_hyp_vm *vm, u64 gfn, u64 nr_pages)
  * @pages: set to how many there were
  *
  * Pages that the guest owned alone are scrubbed. A living guest's entries are poisoned,
- * so that it notices. Holes, poisoned entries and other memory are passed over.
+ * so that it notices. Holes, poisoned and guarded entries and other memory are passed over.
  *
  * Return: how many guest frames are done with, from @gfn on: it stops after
  * PKVM_RECLAIM_MAX_PAGES pages, to bound the time at EL2. -ERANGE beyond the guest's

@@ -21,6 +21,7 @@ static enum kvm_gmem_owner run_owner(const struct pkvm_page_run *run)
 		return run->states.host == PKVM_PAGE_SHARED_BORROWED ?
 		       KVM_GMEM_OWNER_SHARED : KVM_GMEM_OWNER_BROKEN;
 	case PKVM_NOPAGE:
+	case PKVM_GUARDED:
 		return KVM_GMEM_OWNER_ABSENT;
 	case PKVM_POISON:
 		return KVM_GMEM_OWNER_POISONED;

@@ -36,6 +36,9 @@ static int matrix_apply(enum pkvm_transition t, unsigned int first, unsigned int
 	case PKVM_GUEST_RELINQUISH:
 		ret = __pkvm_guest_relinquish_range(matrix_vm(), gfn, nr);
 		break;
+	case PKVM_GUEST_GUARD:
+		ret = __pkvm_guest_guard_range(matrix_vcpu, gfn, nr);
+		break;
 	default:
 		ret = __pkvm_host_reclaim_guest_range(matrix_vm(), gfn, nr, false, &pages);
 		break;
@@ -59,7 +62,7 @@ static void matrix_look(unsigned int page, struct pkvm_page_states *states)
 	host_unlock_component();
 }
 
-/* A reclaim leaves its mark: that goes as well. */
+/* A reclaim leaves its mark, and so does a guard: they go as well. */
 static void matrix_reset(void)
 {
 	u64 ipa = hyp_pfn_to_phys(matrix_gfn);

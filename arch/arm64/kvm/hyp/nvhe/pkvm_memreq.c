@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A protected guest's SHARE, UNSHARE and RELINQUISH calls on guest_memfd pages.
+ * A protected guest's SHARE, UNSHARE and RELINQUISH calls on guest_memfd pages, and what it
+ * waits for at other calls.
  *
  * EL2 cannot finish them alone: the host must first take its user mappings and
  * references away (UNSHARE), record the new attributes, or free the pages (RELINQUISH),
@@ -26,7 +27,7 @@
 #include <nvhe/pkvm_gmem.h>
 
 /* The guest will be found at its HVC again, until the call is completed. */
-static void leave_with_memreq(struct kvm_vcpu *vcpu, struct pkvm_memreq req, u64 *exit_code)
+void pkvm_memreq_leave(struct kvm_vcpu *vcpu, struct pkvm_memreq req, u64 *exit_code)
 {
 	struct pkvm_hyp_vcpu *hyp_vcpu = container_of(vcpu, struct pkvm_hyp_vcpu, vcpu);
 
@@ -133,7 +134,7 @@ static bool memreq_call(struct kvm_vcpu *vcpu, enum pkvm_memreq_op op, u64 *val,
 	if (!req.nr_pages && ret == -ENOENT)
 		req = absent_memreq(vm, op, gfn, nr_pages);
 	if (req.nr_pages || req.op == PKVM_MEMREQ_MAP) {
-		leave_with_memreq(vcpu, req, exit_code);
+		pkvm_memreq_leave(vcpu, req, exit_code);
 		return false;
 	}
 
@@ -168,19 +169,13 @@ bool pkvm_memreq_call(struct kvm_vcpu *vcpu, enum pkvm_memreq_op op, u64 *val,
 	return handled;
 }
 
-/*
- * The host's copy of the registers is what the guest gets at its next entry: in this
- * base a protected vCPU's context passes through the host.
- */
+/* In EL2's own context, past the HVC that the guest was left at. */
 static void set_guest_result(struct pkvm_hyp_vcpu *hyp_vcpu, long status, u64 done)
 {
-	struct user_pt_regs *regs = &hyp_vcpu->host_vcpu->arch.ctxt.regs;
+	struct kvm_vcpu *vcpu = &hyp_vcpu->vcpu;
 
-	regs->regs[0] = status;
-	regs->regs[1] = done;
-	regs->regs[2] = 0;
-	regs->regs[3] = 0;
-	regs->pc += 4;
+	smccc_set_retval(vcpu, status, done, 0, 0);
+	*vcpu_pc(vcpu) += 4;
 }
 
 static int commit_memreq(struct pkvm_hyp_vm *vm, const struct pkvm_memreq *req, u64 done)
@@ -199,14 +194,27 @@ static int commit_memreq(struct pkvm_hyp_vm *vm, const struct pkvm_memreq *req, 
 	}
 }
 
+/* What the host offers, for the tables that the guest's call needs: it is made again. */
+static int complete_tables(struct pkvm_hyp_vcpu *hyp_vcpu)
+{
+	struct kvm_hyp_memcache *host_mc = &hyp_vcpu->host_vcpu->arch.pkvm_memcache;
+	int ret;
+
+	ret = refill_memcache(&hyp_vcpu->vcpu.arch.pkvm_memcache, host_mc->nr_pages, host_mc);
+	if (!ret)
+		hyp_vcpu->vcpu.arch.pkvm_memreq.op = PKVM_MEMREQ_NONE;
+	return ret;
+}
+
 /**
  * pkvm_memreq_complete() - finish the loaded vCPU's pending call
  * @hyp_vcpu: the loaded vCPU
- * @done: for how many pages the host is ready; 0 refuses the guest's call
+ * @done: for how many pages the host is ready; 0 refuses the guest's call, but for
+ *	  PKVM_MEMREQ_TABLES, which knows of no pages
  *
- * Return: 0, and the guest has its result; -EINVAL if nothing is pending or @done is
- * more than was asked for; else why the pages may not change hands any more, and the
- * call is still pending.
+ * Return: 0, and the guest has its result, or makes its call again; -EINVAL if nothing is
+ * pending or @done is more than was asked for; else why the pages may not change hands any
+ * more, and the call is still pending.
  */
 int pkvm_memreq_complete(struct pkvm_hyp_vcpu *hyp_vcpu, u64 done)
 {
@@ -216,6 +224,9 @@ int pkvm_memreq_complete(struct pkvm_hyp_vcpu *hyp_vcpu, u64 done)
 
 	if (req->op == PKVM_MEMREQ_NONE || done > req->nr_pages)
 		return -EINVAL;
+
+	if (req->op == PKVM_MEMREQ_TABLES)
+		return complete_tables(hyp_vcpu);
 
 	if (done)
 		ret = commit_memreq(vm, req, done);

@@ -37,6 +37,8 @@ const char *const spec_kind_names[SPEC_NR_KINDS] = {
 	[SPEC_GUEST_SHARE] = "guest_share",
 	[SPEC_GUEST_UNSHARE] = "guest_unshare",
 	[SPEC_GUEST_RELINQUISH] = "guest_relinquish",
+	[SPEC_GUEST_GUARD] = "guest_guard",
+	[SPEC_GUEST_ENROLL] = "guest_enroll",
 	[SPEC_GUEST_WRITE] = "guest_write",
 	[SPEC_SYS_CREATE] = "sys_create",
 	[SPEC_SYS_CONVERT] = "sys_convert",
@@ -51,6 +53,8 @@ const char *const spec_kind_names[SPEC_NR_KINDS] = {
 	[SPEC_SYS_GUEST_SHARE] = "sys_guest_share",
 	[SPEC_SYS_GUEST_UNSHARE] = "sys_guest_unshare",
 	[SPEC_SYS_GUEST_RELINQUISH] = "sys_guest_relinquish",
+	[SPEC_SYS_GUEST_GUARD] = "sys_guest_guard",
+	[SPEC_SYS_GUEST_ENROLL] = "sys_guest_enroll",
 };
 
 const char *const spec_state_names[] = {
@@ -59,6 +63,7 @@ const char *const spec_state_names[] = {
 	[PKVM_PAGE_SHARED_BORROWED] = "SHARED_BORROWED",
 	[PKVM_NOPAGE] = "NOPAGE",
 	[PKVM_POISON] = "POISON",
+	[PKVM_GUARDED] = "GUARDED",
 };
 
 static void clear_guest(struct spec_guest *g)
@@ -309,23 +314,31 @@ static bool call_arguments_ok(const struct spec_op *op, uint16_t nr)
 	return nr <= SPEC_GFNS && op->gfn <= SPEC_GFNS - nr;
 }
 
+/* The guest that makes a call, which is refused if nothing else comes of it; NULL: nobody can. */
+static struct spec_guest *caller(struct spec *s, const struct spec_op *op, struct spec_result *r)
+{
+	struct spec_guest *g = &s->guest[op->guest];
+
+	if (g->life != SPEC_VM_LIVES) {
+		r->ret = -ENODEV;
+		return NULL;
+	}
+	/* To make the call it has been entered. */
+	memset(&g->record[op->vcpu], 0, sizeof(g->record[op->vcpu]));
+	answer(r, SMCCC_INVALID, 0);
+	return g;
+}
+
 static void guest_call(struct spec *s, const struct spec_op *op, enum spec_request req,
 		       struct spec_result *r)
 {
-	struct spec_guest *g = &s->guest[op->guest];
+	struct spec_guest *g = caller(s, op, r);
 	uint16_t nr = op->nr ? op->nr : 1;	/* 0 granules means one */
 	struct pkvm_page_outcome to;
 	struct spec_entry *e;
 	int ret;
 
-	if (g->life != SPEC_VM_LIVES) {
-		r->ret = -ENODEV;
-		return;
-	}
-	/* To make the call it has been entered. */
-	memset(&g->record[op->vcpu], 0, sizeof(g->record[op->vcpu]));
-	answer(r, SMCCC_INVALID, 0);
-	if (!call_arguments_ok(op, nr))
+	if (!g || !call_arguments_ok(op, nr))
 		return;
 	if (nr > PKVM_MEMREQ_MAX_PAGES)
 		nr = PKVM_MEMREQ_MAX_PAGES;
@@ -345,6 +358,58 @@ static void guest_call(struct spec *s, const struct spec_op *op, enum spec_reque
 		answer(r, SMCCC_SUCCESS, 1);
 	}
 	r->answered = !r->left;
+}
+
+/* One frame becomes a device's; if it is one, nothing is needed. */
+static int guard_entry(struct spec *s, struct spec_entry *e, bool tables)
+{
+	struct pkvm_page_states from = states_of(s, e, PKVM_PAGE_OWNED);
+	struct pkvm_page_outcome to;
+	int ret = pkvm_page_rule(PKVM_GUEST_GUARD, &from, &to);
+
+	if (ret || e->state == to.states.guest)
+		return ret;
+	if (!tables)
+		return -ENOMEM;
+	set_entry(e, to.states.guest, 0, false);
+	return 0;
+}
+
+/* As many as can be from the first on, and not over the end of a page table. */
+static void guest_guard(struct spec *s, const struct spec_op *op, struct spec_result *r)
+{
+	struct spec_guest *g = caller(s, op, r);
+	uint16_t done = 0, nr = op->nr ? op->nr : 1;
+	int ret = 0;
+
+	if (!g || !g->enrolled || !call_arguments_ok(op, nr))
+		return;
+	if (nr > PKVM_MEMREQ_MAX_PAGES)
+		nr = PKVM_MEMREQ_MAX_PAGES;
+	if (nr > SPEC_TABLE - op->gfn % SPEC_TABLE)
+		nr = SPEC_TABLE - op->gfn % SPEC_TABLE;
+
+	while (done < nr && !ret) {
+		ret = guard_entry(s, &g->entry[op->gfn + done], !(op->flags & SPEC_NO_TABLES));
+		done += !ret;
+	}
+	if (done) {
+		answer(r, SMCCC_SUCCESS, done);
+	} else if (ret == -ENOMEM) {
+		answer(r, 0, 0);
+		leave(g, op, r, SPEC_REQ_TABLES, 0);
+	}
+	r->answered = !r->left;
+}
+
+static void guest_enroll(struct spec *s, const struct spec_op *op, struct spec_result *r)
+{
+	struct spec_guest *g = caller(s, op, r);
+
+	if (!g || op->gfn || op->nr || (op->flags & (SPEC_MISALIGNED | SPEC_RESERVED)))
+		return;
+	g->enrolled = true;
+	answer(r, SMCCC_SUCCESS, 0);
 }
 
 /* All of them or none. */
@@ -385,8 +450,10 @@ static void host_complete(struct spec *s, const struct spec_op *op, struct spec_
 	r->ret = commit(s, g, rec, op->nr);
 	if (r->ret)
 		return;
+	/* With tables given the guest calls again: only then is there an answer. */
+	if (rec->op != SPEC_REQ_TABLES)
+		answer(r, op->nr ? SMCCC_SUCCESS : SMCCC_INVALID, op->nr);
 	memset(rec, 0, sizeof(*rec));
-	answer(r, op->nr ? SMCCC_SUCCESS : SMCCC_INVALID, op->nr);
 }
 
 /* VMs */
@@ -555,6 +622,12 @@ void spec_el2_step(struct spec *s, const struct spec_op *op, struct spec_result 
 		break;
 	case SPEC_GUEST_RELINQUISH:
 		guest_call(s, op, SPEC_REQ_RELINQUISH, r);
+		break;
+	case SPEC_GUEST_GUARD:
+		guest_guard(s, op, r);
+		break;
+	case SPEC_GUEST_ENROLL:
+		guest_enroll(s, op, r);
 		break;
 	default:
 		r->ret = guest_write(s, op);

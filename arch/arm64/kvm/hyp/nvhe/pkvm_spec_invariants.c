@@ -110,7 +110,29 @@ static bool record_is_a_live_guests(const struct spec *s)
 			if (rec->op == SPEC_REQ_NONE)
 				continue;
 			if (s->guest[g].life != SPEC_VM_LIVES || rec->gfn + rec->nr > SPEC_GFNS ||
-			    (rec->nr == 0) != (rec->op == SPEC_REQ_MAP))
+			    (rec->nr == 0) != (rec->op == SPEC_REQ_MAP || rec->op == SPEC_REQ_TABLES))
+				return false;
+		}
+	}
+	return true;
+}
+
+/* Devices are where an enrolled guest has said so, and nobody's page is behind them. */
+static bool guarded_entry_is_an_enrolled_guests(const struct spec *s)
+{
+	for (unsigned int g = 0; g < SPEC_GUESTS; g++) {
+		const struct spec_guest *guest = &s->guest[g];
+
+		if (guest->enrolled && guest->life == SPEC_NO_VM)
+			return false;
+		for (unsigned int v = 0; v < SPEC_VCPUS; v++) {
+			if (guest->record[v].op == SPEC_REQ_TABLES && !guest->enrolled)
+				return false;
+		}
+		for (unsigned int i = 0; i < spec_gfns(s); i++) {
+			const struct spec_entry *e = &guest->entry[i];
+
+			if (e->state == PKVM_GUARDED && (!guest->enrolled || e->pfn || e->gmem))
 				return false;
 		}
 	}
@@ -143,6 +165,7 @@ static const struct invariant el2_invariants[] = {
 	INVARIANT(sharing_has_two_sides),
 	INVARIANT(entries_are_well_formed),
 	INVARIANT(record_is_a_live_guests),
+	INVARIANT(guarded_entry_is_an_enrolled_guests),
 	INVARIANT(secret_is_only_its_guests),
 };
 

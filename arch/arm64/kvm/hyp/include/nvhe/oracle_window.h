@@ -54,5 +54,11 @@ void oracle_compare(struct pkvm_hyp_vm *vm);
 
 void __noreturn oracle_stop(const char *what, u64 gfn, u64 pfn, u64 want, u64 got);
 void __noreturn oracle_stop_state(const char *what, u64 gfn, u64 pfn, u8 want, u8 got);
+void __noreturn oracle_stop_vcpu(struct pkvm_hyp_vcpu *hyp_vcpu, const char *what,
+				 const char *exit, unsigned int where, u64 want, u64 got);
+
+/* oracle_cpu.c */
+
+void oracle_count_cpus(u64 *nr_entries, u64 *nr_exits);
 
 #endif /* __ARM64_KVM_NVHE_ORACLE_WINDOW_H__ */

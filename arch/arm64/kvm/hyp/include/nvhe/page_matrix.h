@@ -8,7 +8,7 @@
  *
  *	int matrix_apply(enum pkvm_transition t, unsigned int first, unsigned int nr);
  *		does a transition on @nr pages from @first on, all or nothing, and returns its
- *		errno or 0. What a host does is asked for with @nr 1 only; of a reclaim, which
+ *		errno or 0. What a host does, and PKVM_GUEST_GUARD, is asked for with @nr 1 only; of a reclaim, which
  *		passes over what it may not take, any return value will do then
  *	void matrix_look(unsigned int page, struct pkvm_page_states *states);
  *		what the tables say of a page, the host's state and the guest's
@@ -35,6 +35,7 @@ static const struct {
 	{ 1, { PKVM_HOST_DONATE_GUEST } },
 	{ 2, { PKVM_HOST_DONATE_GUEST, PKVM_GUEST_SHARE_HOST } },
 	{ 2, { PKVM_HOST_DONATE_GUEST, PKVM_HOST_RECLAIM_GUEST } },
+	{ 1, { PKVM_GUEST_GUARD } },
 };
 
 #define MATRIX_STATES	ARRAY_SIZE(pkvm_matrix_states)
@@ -95,7 +96,8 @@ static unsigned int pkvm_page_matrix(enum pkvm_transition first_transition,
 	unsigned int t, a, b, range, ranges, nr = 0;
 
 	for (t = first_transition; t <= (unsigned int)last_transition; t++) {
-		ranges = t == PKVM_HOST_DONATE_GUEST || pkvm_matrix_passes_over(t) ? 2 : 3;
+		ranges = t == PKVM_HOST_DONATE_GUEST || t == PKVM_GUEST_GUARD ||
+			 pkvm_matrix_passes_over(t) ? 2 : 3;
 		for (a = 0; a < MATRIX_STATES; a++) {
 			for (b = 0; b < MATRIX_STATES; b++) {
 				for (range = 0; range < ranges; range++) {

@@ -37,6 +37,11 @@ static const struct pkvm_page_rule pkvm_page_rules[] = {
 	/* Given up: scrubbed, and no poison. */
 	PAGE_RULE(PKVM_GUEST_RELINQUISH, PKVM_NOPAGE, PKVM_PAGE_OWNED,
 		  PKVM_PAGE_OWNED, PKVM_NOPAGE, .scrub = true),
+	/* A device, where there is no page: said as often as the guest likes. */
+	PAGE_RULE(PKVM_GUEST_GUARD, PKVM_PAGE_OWNED, PKVM_NOPAGE,
+		  PKVM_PAGE_OWNED, PKVM_GUARDED),
+	PAGE_RULE(PKVM_GUEST_GUARD, PKVM_PAGE_OWNED, PKVM_GUARDED,
+		  PKVM_PAGE_OWNED, PKVM_GUARDED),
 	/* Taken from a guest that lives: it notices. What was shared the host has seen. */
 	PAGE_RULE(PKVM_HOST_RECLAIM_GUEST, PKVM_NOPAGE, PKVM_PAGE_OWNED,
 		  PKVM_PAGE_OWNED, PKVM_POISON, .scrub = true),
@@ -63,11 +68,15 @@ static inline bool pkvm_guest_has_page(enum pkvm_page_state guest)
 static inline int pkvm_page_rule_errno(enum pkvm_transition transition,
 				       const struct pkvm_page_states *from)
 {
+	bool fills = transition == PKVM_HOST_DONATE_GUEST || transition == PKVM_GUEST_GUARD;
+
 	if (from->guest == PKVM_POISON)
 		return -EHWPOISON;
-	if (transition == PKVM_HOST_DONATE_GUEST && pkvm_guest_has_page(from->guest))
+	if (from->guest == PKVM_GUARDED && transition != PKVM_GUEST_GUARD)
+		return -EACCES;
+	if (fills && pkvm_guest_has_page(from->guest))
 		return -EEXIST;
-	if (transition != PKVM_HOST_DONATE_GUEST && from->guest == PKVM_NOPAGE)
+	if (!fills && from->guest == PKVM_NOPAGE)
 		return -ENOENT;
 	return -EPERM;
 }

@@ -35,6 +35,7 @@ void pkvm_run_set_guest_state(struct pkvm_hyp_vm *vm, const struct pkvm_page_run
 			      enum pkvm_page_state state);
 void pkvm_run_unmap_guest(struct pkvm_hyp_vm *vm, const struct pkvm_page_run *run,
 			  bool poison);
+int pkvm_run_guard(struct pkvm_hyp_vcpu *vcpu, const struct pkvm_page_run *run);
 void pkvm_run_unmap_host(struct pkvm_hyp_vm *vm, phys_addr_t phys, u64 gfn, u64 nr_pages);
 
 #endif /* __ARM64_KVM_NVHE_PAGE_RUN_H__ */

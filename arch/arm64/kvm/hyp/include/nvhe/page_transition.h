@@ -16,6 +16,7 @@ enum pkvm_transition {
 	PKVM_GUEST_SHARE_HOST,
 	PKVM_GUEST_UNSHARE_HOST,
 	PKVM_GUEST_RELINQUISH,		/* the guest gives the page up */
+	PKVM_GUEST_GUARD,		/* the guest wants a device there, and never a page */
 	PKVM_HOST_RECLAIM_GUEST,	/* the VM lives: the guest's entry is poisoned */
 	PKVM_HOST_RECLAIM_DYING_GUEST,	/* the VM is being torn down */
 	PKVM_HOST_FAIL_GUEST,		/* memory failure: the page is nobody's any more */

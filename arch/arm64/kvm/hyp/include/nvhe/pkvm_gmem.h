@@ -31,10 +31,15 @@ int __pkvm_guest_relinquish_range(struct pkvm_hyp_vm *vm, u64 gfn, u64 nr_pages)
 s64 __pkvm_host_reclaim_guest_range(struct pkvm_hyp_vm *vm, u64 gfn, u64 nr_pages,
 				    bool memory_error, struct pkvm_reclaimed *pages);
 s64 __pkvm_host_page_owner(phys_addr_t phys);
+s64 __pkvm_guest_guard_range(struct pkvm_hyp_vcpu *vcpu, u64 gfn, u64 nr_pages);
 
+void pkvm_memreq_leave(struct kvm_vcpu *vcpu, struct pkvm_memreq req, u64 *exit_code);
 bool pkvm_memreq_call(struct kvm_vcpu *vcpu, enum pkvm_memreq_op op, u64 *val,
 		      u64 *exit_code);
 int pkvm_memreq_complete(struct pkvm_hyp_vcpu *hyp_vcpu, u64 done);
+
+bool pkvm_mmio_guard_call(struct kvm_vcpu *vcpu, u32 func_id, u64 *val, u64 *exit_code);
+bool pkvm_gfn_is_guarded(struct pkvm_hyp_vm *vm, u64 gfn);
 
 /* mem_protect.c */
 void host_lock_component(void);

@@ -85,6 +85,8 @@ enum spec_kind {
 	SPEC_GUEST_SHARE,		/* guest, vcpu, gfn, nr; flags */
 	SPEC_GUEST_UNSHARE,
 	SPEC_GUEST_RELINQUISH,
+	SPEC_GUEST_GUARD,
+	SPEC_GUEST_ENROLL,		/* in MMIO guard; gfn and nr must be 0 */
 	SPEC_GUEST_WRITE,		/* guest, gfn, val */
 	SPEC_NR_EL2_KINDS,
 
@@ -103,6 +105,8 @@ enum spec_kind {
 	SPEC_SYS_GUEST_SHARE,		/* guest, vcpu, gfn, nr */
 	SPEC_SYS_GUEST_UNSHARE,
 	SPEC_SYS_GUEST_RELINQUISH,
+	SPEC_SYS_GUEST_GUARD,
+	SPEC_SYS_GUEST_ENROLL,
 	SPEC_NR_KINDS,
 };
 
@@ -140,7 +144,7 @@ struct spec_entry {
 
 enum spec_life { SPEC_NO_VM, SPEC_VM_LIVES, SPEC_VM_DIES };
 enum spec_request { SPEC_REQ_NONE, SPEC_REQ_MAP, SPEC_REQ_SHARE, SPEC_REQ_UNSHARE,
-		    SPEC_REQ_RELINQUISH, SPEC_REQ_ABSENT };
+		    SPEC_REQ_RELINQUISH, SPEC_REQ_ABSENT, SPEC_REQ_TABLES };
 
 /* A guest's call that waits for the host. */
 struct spec_record {
@@ -151,7 +155,7 @@ struct spec_record {
 
 struct spec_guest {
 	uint8_t life;		/* enum spec_life */
-	uint8_t pad;
+	bool enrolled;		/* in MMIO guard, for good */
 	struct spec_record record[SPEC_VCPUS];
 	struct spec_entry entry[SPEC_GFNS];
 };
@@ -231,6 +235,9 @@ extern const struct spec_follower *spec_follower;
 /* Returns the name of the first invariant that does not hold, or NULL. */
 const char *spec_violation(const struct spec *s);	/* whatever the host does */
 const char *spec_host_violation(const struct spec *s);	/* with an honest host kernel */
+
+/* The same of what one step leads to: the name of what must not happen. */
+const char *spec_step_violation(const struct spec *before, const struct spec *after);
 
 /*
  * What the host can observe of the state. That this stays the same while a guest writes to
