@@ -81,6 +81,9 @@ static void load_entry(struct pkvm_hyp_vm *vm, u64 gfn, const struct spec_entry 
 	if (e->state == PKVM_POISON) {
 		el2_set_leaf(&vm->pgt, ipa, FIELD_PREP(KVM_INVALID_PTE_TYPE_MASK,
 						       KVM_GUEST_INVALID_PTE_TYPE_POISONED));
+	} else if (e->state == PKVM_GUARDED) {
+		el2_set_leaf(&vm->pgt, ipa, FIELD_PREP(KVM_INVALID_PTE_TYPE_MASK,
+						       KVM_GUEST_INVALID_PTE_TYPE_GUARDED));
 	} else if (e->state != PKVM_NOPAGE) {
 		el2_set_leaf(&vm->pgt, ipa, phys_of(e->pfn) | pkvm_mkstate(prot, e->state) | 1);
 		el2_memory[e->pfn].dirty = true;
@@ -103,6 +106,7 @@ static void load_guest(const struct spec *s, unsigned int g, unsigned int shape)
 	vm->kvm.arch.pkvm.handle = g + 1;
 	vm->exists = guest->life != SPEC_NO_VM;
 	vm->kvm.arch.pkvm.is_dying = guest->life == SPEC_VM_DIES;
+	vm->mmio_guard = guest->enrolled;
 	for (unsigned int i = 0; i < SPEC_GFNS; i++) {
 		load_entry(vm, i, &guest->entry[i]);
 		if (shape & 4)
@@ -112,7 +116,6 @@ static void load_guest(const struct spec *s, unsigned int g, unsigned int shape)
 	for (unsigned int v = 0; v < SPEC_VCPUS; v++) {
 		el2_vcpu[g][v].vm = vm;
 		el2_vcpu[g][v].host_vcpu = &el2_host_vcpu[g][v];
-		el2_host_vcpu[g][v].arch.ctxt.regs.pc = HVC_PC;
 		el2_vcpu[g][v].vcpu.arch.pkvm_memreq = (struct pkvm_memreq) {
 			.op = guest->record[v].op, .gfn = guest->record[v].gfn,
 			.nr_pages = guest->record[v].nr,
@@ -127,6 +130,7 @@ void el2_load(const struct spec *s, unsigned int shape)
 		[SPEC_REQ_SHARE] = PKVM_MEMREQ_SHARE, [SPEC_REQ_UNSHARE] = PKVM_MEMREQ_UNSHARE,
 		[SPEC_REQ_RELINQUISH] = PKVM_MEMREQ_RELINQUISH,
 		[SPEC_REQ_ABSENT] = PKVM_MEMREQ_ABSENT,
+		[SPEC_REQ_TABLES] = PKVM_MEMREQ_TABLES,
 	};
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(same); i++)
@@ -172,17 +176,28 @@ static s64 do_donate(const struct spec_op *op)
 
 static void do_complete(const struct spec_op *op, struct spec_result *r)
 {
-	struct user_pt_regs *regs = &el2_host_vcpu[op->guest][op->vcpu].arch.ctxt.regs;
+	static const struct kvm_cpu_context none;
+	struct kvm_cpu_context *host_ctxt = &el2_host_vcpu[op->guest][op->vcpu].arch.ctxt;
+	struct kvm_vcpu *vcpu = &el2_vcpu[op->guest][op->vcpu].vcpu;
+	struct user_pt_regs *regs = &vcpu->arch.ctxt.regs;
+	bool tables = vcpu->arch.pkvm_memreq.op == PKVM_MEMREQ_TABLES;
 
 	load_vcpu(op);
+	vcpu->arch.pkvm_memcache.nr_pages = 0;
+	el2_host_vcpu[op->guest][op->vcpu].arch.pkvm_memcache.nr_pages = 4;
 	/* A host that lies about what was asked for. */
 	el2_host_vcpu[op->guest][op->vcpu].arch.pkvm_memreq = (struct pkvm_memreq) {
 		.op = PKVM_MEMREQ_RELINQUISH, .nr_pages = SPEC_GFNS,
 	};
 	regs->pc = HVC_PC;
 	regs->regs[0] = regs->regs[1] = regs->regs[2] = regs->regs[3] = 0x5a5a;
+	*host_ctxt = none;
 	r->ret = hypercall(handle___pkvm_vcpu_complete_memreq, nr_arg(op->nr), 0, 0, 0);
+	/* The answer is the guest's, and nothing that the host sees. */
+	WARN_ON(memcmp(host_ctxt, &none, sizeof(none)));
 	r->answered = regs->pc == HVC_PC + 4;
+	/* The same call would be made for ever. */
+	WARN_ON(tables && !r->ret && !vcpu->arch.pkvm_memcache.nr_pages);
 	if (!r->answered) {
 		WARN_ON(regs->pc != HVC_PC || regs->regs[0] != 0x5a5a || regs->regs[1] != 0x5a5a);
 		return;
@@ -192,14 +207,14 @@ static void do_complete(const struct spec_op *op, struct spec_result *r)
 	WARN_ON(regs->regs[2] || regs->regs[3]);
 }
 
-static void do_call(const struct spec_op *op, enum pkvm_memreq_op req, struct spec_result *r)
+/* The vCPU is at its HVC; NULL if there is none that could be. */
+static struct pkvm_hyp_vcpu *begin_call(const struct spec_op *op, struct spec_result *r)
 {
 	struct pkvm_hyp_vcpu *vcpu = &el2_vcpu[op->guest][op->vcpu];
-	u64 exit_code = 0, val[4] = { SMCCC_RET_INVALID_PARAMETER };
 
 	if (!el2_vm[op->guest].exists || el2_vm[op->guest].kvm.arch.pkvm.is_dying) {
 		r->ret = -ENODEV;
-		return;
+		return NULL;
 	}
 	vcpu->vcpu.arch.pkvm_memreq.op = PKVM_MEMREQ_NONE;
 	vcpu->vcpu.arch.ctxt.regs.regs[1] = gfn_arg(op->gfn) << PAGE_SHIFT |
@@ -207,8 +222,14 @@ static void do_call(const struct spec_op *op, enum pkvm_memreq_op req, struct sp
 	vcpu->vcpu.arch.ctxt.regs.regs[2] = nr_arg(op->nr);
 	vcpu->vcpu.arch.ctxt.regs.regs[3] = op->flags & SPEC_RESERVED ? 1UL << 40 : 0;
 	el2_elr = HVC_PC + 4;
-	r->answered = pkvm_memreq_call(&vcpu->vcpu, req, val, &exit_code);
-	r->left = !r->answered;
+	return vcpu;
+}
+
+static void end_call(const struct pkvm_hyp_vcpu *vcpu, const u64 *val, u64 exit_code, bool answered,
+		     struct spec_result *r)
+{
+	r->answered = answered;
+	r->left = !answered;
 	if (r->answered) {
 		r->r0 = val[0];
 		r->r1 = val[1];
@@ -218,6 +239,85 @@ static void do_call(const struct spec_op *op, enum pkvm_memreq_op req, struct sp
 		WARN_ON(memcmp(&vcpu->vcpu.arch.pkvm_memreq, &vcpu->host_vcpu->arch.pkvm_memreq,
 			       sizeof(struct pkvm_memreq)));
 	}
+}
+
+static void do_call(const struct spec_op *op, enum pkvm_memreq_op req, struct spec_result *r)
+{
+	u64 exit_code = 0, val[4] = { SMCCC_RET_INVALID_PARAMETER };
+	struct pkvm_hyp_vcpu *vcpu = begin_call(op, r);
+	bool answered;
+
+	if (!vcpu)
+		return;
+	answered = pkvm_memreq_call(&vcpu->vcpu, req, val, &exit_code);
+	end_call(vcpu, val, exit_code, answered, r);
+}
+
+/* Each of the range calls has two numbers. */
+static u32 guard_func(const struct spec_op *op, bool map)
+{
+	if (op->val & 1)
+		return map ? ARM_SMCCC_VENDOR_HYP_KVM_MMIO_RGUARD_MAP_FUNC_ID :
+			     ARM_SMCCC_VENDOR_HYP_KVM_MMIO_RGUARD_UNMAP_FUNC_ID;
+	return map ? ARM_SMCCC_VENDOR_HYP_KVM_MMIO_GUARD_MAP_FUNC_ID :
+		     ARM_SMCCC_VENDOR_HYP_KVM_MMIO_GUARD_UNMAP_FUNC_ID;
+}
+
+/* Looks at its arguments and does nothing, enrolled or not. */
+static void check_unmap(const struct spec_op *op, struct pkvm_hyp_vcpu *vcpu)
+{
+	u64 exit_code = 0, val[4] = {}, nr = op->nr ? op->nr : 1;
+	u64 want = min_t(u64, nr, PKVM_MEMREQ_MAX_PAGES);
+	bool ok = !(op->flags & (SPEC_MISALIGNED | SPEC_RESERVED)) && nr <= SPEC_GFNS &&
+		  op->gfn <= SPEC_GFNS - nr;
+
+	WARN_ON(!pkvm_mmio_guard_call(&vcpu->vcpu, guard_func(op, false), val, &exit_code));
+	WARN_ON(exit_code || val[2] || val[3]);
+	WARN_ON(val[0] != (u64)(ok ? SMCCC_RET_SUCCESS : SMCCC_RET_INVALID_PARAMETER));
+	WARN_ON(val[1] != (ok ? min_t(u64, want, SPEC_TABLE - op->gfn % SPEC_TABLE) : 0));
+}
+
+static void do_guard(const struct spec_op *op, struct spec_result *r)
+{
+	struct pkvm_hyp_vcpu *vcpu = begin_call(op, r);
+	u64 exit_code = 0, val[4] = {};
+	bool answered;
+
+	if (!vcpu)
+		return;
+	check_unmap(op, vcpu);
+	/* For one table, which is what one call may need. */
+	vcpu->vcpu.arch.pkvm_memcache.nr_pages = !(op->flags & SPEC_NO_TABLES);
+	answered = pkvm_mmio_guard_call(&vcpu->vcpu, guard_func(op, true), val, &exit_code);
+	end_call(vcpu, val, exit_code, answered, r);
+}
+
+/* Whether there is such a thing, and how large its granule is, is said in every state. */
+static void check_info(const struct spec_op *op, struct pkvm_hyp_vcpu *vcpu)
+{
+	u64 exit_code = 0, val[4] = {};
+	bool ok = !op->gfn && !op->nr && !(op->flags & (SPEC_MISALIGNED | SPEC_RESERVED));
+
+	WARN_ON(!pkvm_mmio_guard_call(&vcpu->vcpu, ARM_SMCCC_VENDOR_HYP_KVM_MMIO_GUARD_INFO_FUNC_ID,
+				      val, &exit_code));
+	WARN_ON(exit_code || val[0] != (ok ? PAGE_SIZE : (u64)SMCCC_RET_INVALID_PARAMETER) ||
+		val[1] != ok || val[2] || val[3]);
+	WARN_ON(!pkvm_mmio_guard_call(&vcpu->vcpu, ~0U, val, &exit_code));
+	WARN_ON(exit_code || val[0] != (u64)SMCCC_RET_NOT_SUPPORTED);
+}
+
+static void do_enroll(const struct spec_op *op, struct spec_result *r)
+{
+	struct pkvm_hyp_vcpu *vcpu = begin_call(op, r);
+	u64 exit_code = 0, val[4] = {};
+	bool answered;
+
+	if (!vcpu)
+		return;
+	check_info(op, vcpu);
+	answered = pkvm_mmio_guard_call(&vcpu->vcpu, ARM_SMCCC_VENDOR_HYP_KVM_MMIO_GUARD_ENROLL_FUNC_ID,
+					val, &exit_code);
+	end_call(vcpu, val, exit_code, answered, r);
 }
 
 /* What the base's EL2 does is done here in one way only: to get at other states. */
@@ -411,6 +511,12 @@ static void step(const struct spec_op *op, struct spec_result *r)
 	case SPEC_GUEST_RELINQUISH:
 		do_call(op, PKVM_MEMREQ_RELINQUISH, r);
 		break;
+	case SPEC_GUEST_GUARD:
+		do_guard(op, r);
+		break;
+	case SPEC_GUEST_ENROLL:
+		do_enroll(op, r);
+		break;
 	default:
 		r->ret = do_guest_write(op);
 		break;
@@ -473,6 +579,9 @@ static const char *compare_entry(const struct spec *s, unsigned int g, u64 gfn)
 
 	if (guest_get_page_state(pte, ipa) != e->state)
 		return wrong("a guest's state differs", g, gfn);
+	if (pkvm_gfn_is_guarded(vm, gfn) != (e->state == PKVM_GUARDED) ||
+	    pkvm_gfn_is_guarded(vm, gfn | BIT(64 - PAGE_SHIFT)))
+		return wrong("a device is seen, or none", g, gfn);
 	if (!kvm_pte_valid(pte))
 		return el2_stale(&vm->pgt, ipa) ?
 		       wrong("a TLB of a guest remembers a frame", g, gfn) : NULL;
@@ -492,6 +601,10 @@ static const char *compare_guest(const struct spec *s, unsigned int g)
 
 	if (el2_vm[g].exists != (guest->life != SPEC_NO_VM))
 		return wrong("a VM is there or not", g, 0);
+	if (el2_vm[g].mmio_guard != guest->enrolled)
+		return wrong("a guest is enrolled or not", g, 0);
+	if (pkvm_gfn_is_guarded(&el2_vm[g], SPEC_GFNS) || pkvm_gfn_is_guarded(&el2_vm[g], ~0UL))
+		return wrong("a device beyond the address space", g, 0);
 	for (u64 gfn = 0; !ret && gfn < SPEC_GFNS; gfn++)
 		ret = compare_entry(s, g, gfn);
 	for (unsigned int v = 0; !ret && v < SPEC_VCPUS; v++) {
@@ -522,16 +635,19 @@ const char *el2_compare(const struct spec *s)
 {
 	const char *ret = el2_complaint[0] ? el2_complaint : compare_tables(&host_mmu.pgt, 99);
 
+	/* First: to look takes locks. */
+	if (!ret && host_mmu.locked)
+		ret = "the host's lock is held";
+	for (unsigned int g = 0; !ret && g < SPEC_GUESTS; g++) {
+		if (el2_vm[g].locked)
+			ret = wrong("a guest's lock is held", g, 0);
+	}
 	for (unsigned int g = 0; !ret && g < SPEC_GUESTS; g++) {
 		ret = compare_tables(&el2_vm[g].pgt, g);
 		if (!ret)
 			ret = compare_guest(s, g);
-		if (!ret && el2_vm[g].locked)
-			ret = wrong("a guest's lock is held", g, 0);
 	}
 	for (u16 i = 0; !ret && i < SPEC_FRAMES; i++)
 		ret = compare_frame(s, i);
-	if (!ret && host_mmu.locked)
-		ret = "the host's lock is held";
 	return ret;
 }

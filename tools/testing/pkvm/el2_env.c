@@ -68,6 +68,17 @@ kvm_pte_t *el2_leaf(struct kvm_pgtable *pgt, u64 addr)
 	return table->present ? &table->leaf[(addr >> PAGE_SHIFT) % SPEC_TABLE] : NULL;
 }
 
+/* What pays for a table where there is none: false if nothing does. */
+static bool pay_for_table(struct kvm_pgtable *pgt, u64 addr, struct kvm_hyp_memcache *cache)
+{
+	if (el2_leaf(pgt, addr))
+		return true;
+	if (!cache || !cache->nr_pages)
+		return false;
+	cache->nr_pages--;
+	return true;
+}
+
 /* Which entry translates this address, and how? Blocks look like their pages. */
 kvm_pte_t el2_translate(struct kvm_pgtable *pgt, u64 addr)
 {
@@ -125,24 +136,28 @@ static void check_host_let_in(u64 phys)
 /* Somebody has used every entry while it was valid. */
 void el2_wrote(const volatile void *where, u64 old)
 {
-	kvm_pte_t pte = *(const volatile kvm_pte_t *)where;
 	struct kvm_pgtable *pgt = NULL;
+	kvm_pte_t pte;
 	u64 addr = 0;
 
 	if (el2_loading)
 		return;
-	if (in_table(&host_mmu.pgt, where, &addr)) {
+	if (in_table(&host_mmu.pgt, where, &addr))
 		pgt = &host_mmu.pgt;
-		if (kvm_pte_valid(pte))
-			check_host_let_in(addr);
-	}
 	for (unsigned int g = 0; !pgt && g < SPEC_GUESTS; g++) {
-		if (in_table(&el2_vm[g].pgt, where, &addr)) {
+		if (in_table(&el2_vm[g].pgt, where, &addr))
 			pgt = &el2_vm[g].pgt;
-			check_guest_alone(pte);
-		}
 	}
-	if (pgt && kvm_pte_valid(old) && !kvm_pte_valid(pte))
+	/* Something else that is written once. */
+	if (!pgt)
+		return;
+
+	pte = *(const volatile kvm_pte_t *)where;
+	if (pgt != &host_mmu.pgt)
+		check_guest_alone(pte);
+	else if (kvm_pte_valid(pte))
+		check_host_let_in(addr);
+	if (kvm_pte_valid(old) && !kvm_pte_valid(pte))
 		table_at(pgt, addr)->stale[(addr >> PAGE_SHIFT) % SPEC_TABLE] = old;
 }
 
@@ -236,13 +251,8 @@ int kvm_pgtable_stage2_map(struct kvm_pgtable *pgt, u64 addr, u64 size, u64 phys
 {
 	(void)flags;
 	for (u64 i = 0; i < size; i += PAGE_SIZE) {
-		struct kvm_hyp_memcache *cache = mc;
-
-		if (!el2_leaf(pgt, addr + i)) {
-			if (!cache || !cache->nr_pages)
-				return -ENOMEM;
-			cache->nr_pages--;
-		}
+		if (!pay_for_table(pgt, addr + i, mc))
+			return -ENOMEM;
 		el2_set_leaf(pgt, addr + i, kvm_phys_to_pte(phys + i) | prot | 1);
 	}
 	return 0;
@@ -252,7 +262,7 @@ int kvm_pgtable_stage2_annotate(struct kvm_pgtable *pgt, u64 addr, u64 size, voi
 				unsigned int type, kvm_pte_t annotation)
 {
 	for (u64 i = 0; i < size; i += PAGE_SIZE) {
-		if (!el2_leaf(pgt, addr + i) && !mc)
+		if (!pay_for_table(pgt, addr + i, mc))
 			return -ENOMEM;
 		el2_set_leaf(pgt, addr + i,
 			     FIELD_PREP(KVM_INVALID_PTE_TYPE_MASK, type) | annotation);
@@ -435,6 +445,8 @@ enum pkvm_page_state guest_get_page_state(kvm_pte_t pte, u64 addr)
 	(void)addr;
 	if (FIELD_GET(KVM_INVALID_PTE_TYPE_MASK, pte) == KVM_GUEST_INVALID_PTE_TYPE_POISONED)
 		return PKVM_POISON;
+	if (FIELD_GET(KVM_INVALID_PTE_TYPE_MASK, pte) == KVM_GUEST_INVALID_PTE_TYPE_GUARDED)
+		return PKVM_GUARDED;
 	if (!kvm_pte_valid(pte))
 		return PKVM_NOPAGE;
 	return pkvm_getstate(kvm_pgtable_stage2_pte_prot(pte));

@@ -150,6 +150,8 @@ static void check_el2(unsigned int n, const struct spec_op *op, unsigned int sha
 	what = follow(&s, &want, &got);
 	if (!what)
 		what = spec_violation(&s);
+	if (!what)
+		what = spec_step_violation(&nodes[n].state, &s);
 	if (!what && spec_leaks(&nodes[n].state, op))
 		what = "the host sees what it must not know";
 	if (what)
@@ -182,7 +184,7 @@ static void add_guest_ops(uint8_t g)
 			/* Outside it matters little how long it is. */
 			if (gfns[f] >= SPEC_GFNS && nrs[n] != 1 && nrs[n] != SPEC_NR_HUGE)
 				continue;
-			for (uint8_t k = SPEC_GUEST_SHARE; k <= SPEC_GUEST_RELINQUISH; k++) {
+			for (uint8_t k = SPEC_GUEST_SHARE; k <= SPEC_GUEST_GUARD; k++) {
 				op.kind = k;
 				add_op(op);
 			}
@@ -211,10 +213,16 @@ static void add_guest_ops(uint8_t g)
 	add_op((struct spec_op) { SPEC_HOST_DONATE_GUEST, g, .flags = SPEC_NO_TABLES, .nr = 1 });
 	add_op((struct spec_op) { SPEC_HOST_DONATE_GUEST, g, .flags = SPEC_NOT_LOADED, .nr = 1 });
 	add_op((struct spec_op) { SPEC_HOST_COMPLETE, g, .flags = SPEC_NOT_LOADED, .nr = 1 });
-	for (uint8_t k = SPEC_GUEST_SHARE; k <= SPEC_GUEST_RELINQUISH; k++) {
+	for (uint8_t k = SPEC_GUEST_SHARE; k <= SPEC_GUEST_GUARD; k++) {
 		add_op((struct spec_op) { k, g, .flags = SPEC_MISALIGNED, .nr = 1 });
 		add_op((struct spec_op) { k, g, .flags = SPEC_RESERVED, .nr = 1 });
 	}
+	for (uint16_t nr = 1; nr <= 2; nr++)
+		add_op((struct spec_op) { SPEC_GUEST_GUARD, g, .flags = SPEC_NO_TABLES, .nr = nr,
+					  .val = 1 });
+	add_op((struct spec_op) { SPEC_GUEST_ENROLL, g });
+	add_op((struct spec_op) { SPEC_GUEST_ENROLL, g, .nr = 1 });
+	add_op((struct spec_op) { SPEC_GUEST_ENROLL, g, .flags = SPEC_RESERVED });
 }
 
 static void add_frame_ops(void)
@@ -235,7 +243,12 @@ static void add_frame_ops(void)
 /* The two guests wait one at a time: what one waits for is nothing to the other. */
 static bool explored(const struct spec *s, const struct spec_op *op)
 {
-	if (op->kind < SPEC_GUEST_SHARE || op->kind > SPEC_GUEST_RELINQUISH)
+	/* Only a guest that is alone has devices: they are nothing to another. */
+	if (op->kind == SPEC_GUEST_ENROLL && s->guest[!op->guest].life != SPEC_NO_VM)
+		return false;
+	if (op->kind == SPEC_HOST_INIT_VM && s->guest[!op->guest].enrolled)
+		return false;
+	if (op->kind < SPEC_GUEST_SHARE || op->kind > SPEC_GUEST_GUARD)
 		return true;
 	return s->guest[!op->guest].record[0].op == SPEC_REQ_NONE;
 }
@@ -296,6 +309,8 @@ static void check_host(unsigned int n, const struct spec_op *op)
 	per_kind[op->kind]++;
 	nr_assertions++;
 	what = follow_error ? follow_error : spec_host_violation(&s);
+	if (!what)
+		what = spec_step_violation(&nodes[n].state, &s);
 	if (!what && spec_leaks(&nodes[n].state, op))
 		what = "the host sees what it must not know";
 	if (what)
@@ -312,7 +327,8 @@ static bool host_op_wanted(uint8_t kind, uint8_t g, unsigned int guests)
 {
 	if (guests == 1)
 		return true;
-	if (kind >= SPEC_SYS_GET_REFERENCE && kind <= SPEC_SYS_MEMORY_FAILURE)
+	if ((kind >= SPEC_SYS_GET_REFERENCE && kind <= SPEC_SYS_MEMORY_FAILURE) ||
+	    kind >= SPEC_SYS_GUEST_GUARD)
 		return false;
 	return !g || (kind != SPEC_SYS_CONVERT && kind != SPEC_SYS_USER_TOUCH &&
 		      kind != SPEC_SYS_GUEST_SHARE && kind != SPEC_SYS_GUEST_UNSHARE);
@@ -330,6 +346,12 @@ static void add_host_ops(uint8_t g, unsigned int guests)
 			add_op(op);
 			op.flags = SPEC_PRIVATE;
 			if (k == SPEC_SYS_CONVERT)
+				add_op(op);
+			op.flags = SPEC_NO_TABLES;
+			if (k == SPEC_SYS_GUEST_GUARD)
+				add_op(op);
+			op = (struct spec_op) { k, g };
+			if (k == SPEC_SYS_GUEST_ENROLL && !i)
 				add_op(op);
 		}
 	}

@@ -14,14 +14,14 @@
 
 static const char *const transition_names[] = {
 	"host donate guest", "guest share host", "guest unshare host", "guest relinquish",
-	"host reclaim guest", "host reclaim dying guest", "host fail guest",
+	"guest guard", "host reclaim guest", "host reclaim dying guest", "host fail guest",
 };
 
 static const char *const state_names[] = {
-	"OWNED", "SHARED_OWNED", "SHARED_BORROWED", "NOPAGE", "POISON",
+	"OWNED", "SHARED_OWNED", "SHARED_BORROWED", "NOPAGE", "POISON", "GUARDED",
 };
 
-#define NR_STATES	5
+#define NR_STATES	6
 
 static const struct rule {
 	enum pkvm_transition transition;
@@ -36,6 +36,10 @@ static const struct rule {
 	  { PKVM_NOPAGE, PKVM_PAGE_OWNED } },
 	{ PKVM_GUEST_RELINQUISH, { PKVM_NOPAGE, PKVM_PAGE_OWNED },
 	  { PKVM_PAGE_OWNED, PKVM_NOPAGE }, .scrub = true },
+	{ PKVM_GUEST_GUARD, { PKVM_PAGE_OWNED, PKVM_NOPAGE },
+	  { PKVM_PAGE_OWNED, PKVM_GUARDED } },
+	{ PKVM_GUEST_GUARD, { PKVM_PAGE_OWNED, PKVM_GUARDED },
+	  { PKVM_PAGE_OWNED, PKVM_GUARDED } },
 	{ PKVM_HOST_RECLAIM_GUEST, { PKVM_NOPAGE, PKVM_PAGE_OWNED },
 	  { PKVM_PAGE_OWNED, PKVM_POISON }, .scrub = true },
 	{ PKVM_HOST_RECLAIM_GUEST, { PKVM_PAGE_SHARED_BORROWED, PKVM_PAGE_SHARED_OWNED },
@@ -169,11 +173,15 @@ int main(void)
 			}
 		}
 		check_errno(t, PKVM_PAGE_OWNED, PKVM_POISON, -EHWPOISON);
-		if (t != PKVM_HOST_DONATE_GUEST)
+		if (t != PKVM_HOST_DONATE_GUEST && t != PKVM_GUEST_GUARD)
 			check_errno(t, PKVM_PAGE_OWNED, PKVM_NOPAGE, -ENOENT);
+		if (t != PKVM_GUEST_GUARD)
+			check_errno(t, PKVM_PAGE_OWNED, PKVM_GUARDED, -EACCES);
 	}
 	check_errno(PKVM_HOST_DONATE_GUEST, PKVM_NOPAGE, PKVM_PAGE_OWNED, -EEXIST);
 	check_errno(PKVM_HOST_DONATE_GUEST, PKVM_NOPAGE, PKVM_NOPAGE, -EPERM);
+	check_errno(PKVM_GUEST_GUARD, PKVM_NOPAGE, PKVM_PAGE_OWNED, -EEXIST);
+	check_errno(PKVM_GUEST_GUARD, PKVM_PAGE_SHARED_BORROWED, PKVM_PAGE_SHARED_OWNED, -EEXIST);
 	check_errno(PKVM_GUEST_SHARE_HOST, PKVM_NOPAGE, PKVM_PAGE_SHARED_OWNED, -EPERM);
 	check_errno(PKVM_GUEST_UNSHARE_HOST, PKVM_NOPAGE, PKVM_PAGE_OWNED, -EPERM);
 	check_errno(PKVM_GUEST_RELINQUISH, PKVM_PAGE_SHARED_BORROWED, PKVM_PAGE_SHARED_OWNED,

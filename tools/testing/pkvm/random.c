@@ -56,7 +56,7 @@ static void normalise(struct spec_op *op, bool honest)
 	if (!honest)
 		return;
 	op->flags &= op->kind < SPEC_SYS_GUEST_SHARE ? SPEC_PRIVATE :
-						      SPEC_MISALIGNED | SPEC_RESERVED;
+						      SPEC_MISALIGNED | SPEC_RESERVED | SPEC_NO_TABLES;
 	if (op->gfn > SPEC_GFNS)
 		op->gfn = SPEC_GFNS;
 }
@@ -95,6 +95,7 @@ static const struct spec_follower follower = { before, after };
 static void step_any(struct spec *s, const struct spec_op *op)
 {
 	struct spec_result want = {};
+	struct spec old = *s;
 
 	before(op, &want);
 	spec_step(s, op, &want);
@@ -102,6 +103,8 @@ static void step_any(struct spec *s, const struct spec_op *op)
 	check_result(&want, &el2_result);
 	if (!problem)
 		problem = spec_violation(s);
+	if (!problem)
+		problem = spec_step_violation(&old, s);
 }
 
 static void step_honest(struct spec *s, const struct spec_op *op)
@@ -243,6 +246,11 @@ static struct spec_op any_op(bool honest)
 		 rnd(20));
 	if (op.kind == SPEC_HOST_RECLAIM_GUEST && rnd(10))
 		op.flags &= ~SPEC_MEMORY_ERROR;
+	/* Mostly with success: nobody guards who has not enrolled. */
+	if (op.kind == SPEC_GUEST_ENROLL || op.kind == SPEC_SYS_GUEST_ENROLL) {
+		op.gfn = op.nr = 0;
+		op.flags &= SPEC_RESERVED;
+	}
 	if (honest)
 		op.flags = rnd(2) ? SPEC_PRIVATE : rnd(16) ? 0 : SPEC_MISALIGNED;
 	if (op.kind == SPEC_HOST_COMPLETE)

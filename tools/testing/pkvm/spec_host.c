@@ -238,10 +238,13 @@ static int64_t sys_close_file(struct spec *s, const struct spec_op *op)
 	return 0;
 }
 
-/* The page that a guest touches, and the private ones beside it, if they are there. */
+/*
+ * The page that a guest touches, and the private ones beside it, if they are there. Where the
+ * guest has devices only EL2 knows; nobody answers there.
+ */
 static int64_t donate(struct spec *s, uint8_t g, uint16_t gfn)
 {
-	int64_t ret = populate(s, g, gfn);
+	int64_t ret = populate(s, g, gfn), fault_ret = 0;
 
 	if (ret)
 		return ret;
@@ -253,14 +256,17 @@ static int64_t donate(struct spec *s, uint8_t g, uint16_t gfn)
 		if (!f && s->file[g].private[i] && !s->file[g].given_up[i] && !populate(s, g, i))
 			f = page_at(s, g, i);
 		if (!f || !s->file[g].private[i] || f->hwpoison ||
-		    s->guest[g].entry[i].state != PKVM_NOPAGE)
+		    (s->guest[g].entry[i].state != PKVM_NOPAGE &&
+		     s->guest[g].entry[i].state != PKVM_GUARDED))
 			continue;
 		op.pfn = s->file[g].pfn[i] - 1;
 		ret = el2(s, op, NULL);
-		if (ret != 1)
+		if (ret != 1 && ret != -EACCES)
 			return ret;
+		if (i == gfn && ret != 1)
+			fault_ret = ret;
 	}
-	return 0;
+	return fault_ret;
 }
 
 /* What the guest needs before it has a page at gfn; exits are results for userspace. */
@@ -327,6 +333,12 @@ static int64_t sys_guest_call(struct spec *s, const struct spec_op *op, struct s
 	ret = el2(s, hvc, r);
 	if (ret || r->answered)
 		return ret;
+	/* Tables are given, and the call is made again. */
+	if (s->guest[op->guest].record[op->vcpu].op == SPEC_REQ_TABLES) {
+		ret = el2(s, (struct spec_op) { SPEC_HOST_COMPLETE, op->guest, op->vcpu }, NULL);
+		hvc.flags &= ~SPEC_NO_TABLES;
+		return ret ? ret : el2(s, hvc, r);
+	}
 	/* A page to be shared that is not mapped: mapped first, then the call again. */
 	if (s->guest[op->guest].record[op->vcpu].op == SPEC_REQ_MAP) {
 		ret = fault(s, op->guest, op->gfn, r);

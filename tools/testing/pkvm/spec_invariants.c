@@ -129,6 +129,29 @@ const char *spec_host_violation(const struct spec *s)
 	return name;
 }
 
+/* What a guest has said of its devices holds until its VM is gone. */
+static bool guest_takes_back(const struct spec_guest *before, const struct spec_guest *after)
+{
+	if (before->life == SPEC_NO_VM || after->life == SPEC_NO_VM)
+		return false;
+	if (before->enrolled && !after->enrolled)
+		return true;
+	for (unsigned int i = 0; i < SPEC_GFNS; i++) {
+		if (before->entry[i].state == PKVM_GUARDED && after->entry[i].state != PKVM_GUARDED)
+			return true;
+	}
+	return false;
+}
+
+const char *spec_step_violation(const struct spec *before, const struct spec *after)
+{
+	for (unsigned int g = 0; g < SPEC_GUESTS; g++) {
+		if (guest_takes_back(&before->guest[g], &after->guest[g]))
+			return "guarded_stays_guarded";
+	}
+	return NULL;
+}
+
 void spec_host_view(const struct spec *s, struct spec *view)
 {
 	*view = *s;
@@ -185,7 +208,7 @@ static void print_guest(const struct spec *s, unsigned int g)
 	static const char *const lives[] = { "none", "lives", "dies" };
 	const struct spec_guest *guest = &s->guest[g];
 
-	printf("  guest %u %s:", g, lives[guest->life]);
+	printf("  guest %u %s%s:", g, lives[guest->life], guest->enrolled ? ", enrolled" : "");
 	for (unsigned int i = 0; i < SPEC_GFNS; i++) {
 		const struct spec_entry *e = &guest->entry[i];
 

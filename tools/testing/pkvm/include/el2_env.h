@@ -2,8 +2,8 @@
 /*
  * The part of EL2 that its guest_memfd code stands on, small enough to be looked at whole:
  * page tables of two levels, a vmemmap, TLBs that remember what they may, and locks that know
- * whether they are held. For a build of hyp/nvhe/{pkvm_gmem,pkvm_memreq,page_run}.c as an
- * ordinary program; what is behind the declarations is el2_env.c.
+ * whether they are held. For a build of hyp/nvhe/{pkvm_gmem,pkvm_memreq,pkvm_mmio,page_run}.c as
+ * an ordinary program; what is behind the declarations is el2_env.c.
  */
 #ifndef __PKVM_TEST_EL2_ENV_H
 #define __PKVM_TEST_EL2_ENV_H
@@ -66,6 +66,7 @@ typedef u64 kvm_pte_t;
 #define KVM_INVALID_PTE_TYPE_MASK		GENMASK(63, 60)
 #define KVM_HOST_INVALID_PTE_TYPE_DONATION	2
 #define KVM_GUEST_INVALID_PTE_TYPE_POISONED	3
+#define KVM_GUEST_INVALID_PTE_TYPE_GUARDED	4
 
 /* As many of them as EL2's code names; the software's bits first. */
 enum kvm_pgtable_prot {
@@ -173,6 +174,9 @@ int kvm_pgtable_walk(struct kvm_pgtable *pgt, u64 addr, u64 size,
 		     struct kvm_pgtable_walker *walker);
 int kvm_pgtable_stage2_map(struct kvm_pgtable *pgt, u64 addr, u64 size, u64 phys,
 			   enum kvm_pgtable_prot prot, void *mc, int flags);
+int kvm_pgtable_stage2_annotate(struct kvm_pgtable *pgt, u64 addr, u64 size, void *mc,
+				unsigned int type, kvm_pte_t annotation);
+int kvm_pgtable_get_leaf(struct kvm_pgtable *pgt, u64 addr, kvm_pte_t *ptep, s8 *level);
 void kvm_tlb_flush_vmid_range(struct kvm_s2_mmu *mmu, phys_addr_t addr, size_t size);
 void kvm_flush_dcache_to_poc(void *addr, size_t size);
 void *hyp_fixmap_map(phys_addr_t phys);
@@ -244,6 +248,7 @@ struct pkvm_hyp_vm {
 	struct kvm_pgtable_mm_ops mm_ops;
 	bool locked;
 	bool exists;
+	bool mmio_guard;
 	struct pkvm_hyp_vcpu *vcpus;
 };
 
@@ -297,9 +302,28 @@ extern u64 el2_elr;
 #define write_sysreg_el2(val, reg)	((void)(reg), el2_elr = (val))
 #define ARM_EXCEPTION_PKVM_MEMREQ	4
 #define SMCCC_RET_SUCCESS		0L
+#define SMCCC_RET_NOT_SUPPORTED		(-1L)
 #define SMCCC_RET_INVALID_PARAMETER	(-3L)
+#define ARM_SMCCC_VENDOR_HYP_KVM_MMIO_GUARD_INFO_FUNC_ID	0xc6000005
+#define ARM_SMCCC_VENDOR_HYP_KVM_MMIO_GUARD_ENROLL_FUNC_ID	0xc6000006
+#define ARM_SMCCC_VENDOR_HYP_KVM_MMIO_GUARD_MAP_FUNC_ID		0xc6000007
+#define ARM_SMCCC_VENDOR_HYP_KVM_MMIO_GUARD_UNMAP_FUNC_ID	0xc6000008
+#define ARM_SMCCC_VENDOR_HYP_KVM_MMIO_RGUARD_MAP_FUNC_ID	0xc600000a
+#define ARM_SMCCC_VENDOR_HYP_KVM_MMIO_RGUARD_UNMAP_FUNC_ID	0xc600000b
+#define ARM_SMCCC_KVM_MMIO_GUARD_RANGES				BIT(0)
 #define smccc_get_arg1(vcpu)	((vcpu)->arch.ctxt.regs.regs[1])
 #define smccc_get_arg2(vcpu)	((vcpu)->arch.ctxt.regs.regs[2])
 #define smccc_get_arg3(vcpu)	((vcpu)->arch.ctxt.regs.regs[3])
+#define vcpu_pc(vcpu)		(&(vcpu)->arch.ctxt.regs.pc)
+
+static inline void smccc_set_retval(struct kvm_vcpu *vcpu, u64 a0, u64 a1, u64 a2, u64 a3)
+{
+	u64 *regs = vcpu->arch.ctxt.regs.regs;
+
+	regs[0] = a0;
+	regs[1] = a1;
+	regs[2] = a2;
+	regs[3] = a3;
+}
 
 #endif /* __PKVM_TEST_EL2_ENV_H */

@@ -33,8 +33,8 @@
 #endif
 
 /* The guest's entry, and the host's state of the page that is behind the offset. */
-mtype = { NOPAGE, OWNED, SHARED, POISON, HOST_OWNED, HOST_BORROWED, HOST_NONE };
-mtype = { NO_REQ, REQ_SHARE, REQ_UNSHARE };
+mtype = { NOPAGE, OWNED, SHARED, POISON, GUARDED, HOST_OWNED, HOST_BORROWED, HOST_NONE };
+mtype = { NO_REQ, REQ_SHARE, REQ_UNSHARE, REQ_TABLES };
 
 mtype guest[NPAGES] = NOPAGE;
 mtype host[NPAGES] = HOST_OWNED;
@@ -43,12 +43,14 @@ bool mapped[NPAGES];		/* in userspace's page tables */
 byte refs[NPAGES];		/* beyond the page cache's */
 bool secret[NPAGES];		/* a guest wrote it while it was its alone */
 bool punched[NPAGES];		/* taken from a guest that lives */
+bool device[NPAGES];		/* the guest was told that it has one there */
 byte file_gone;			/* the VM is at its end */
 bool wants[NPAGES];		/* userspace was told to let go of it */
 bool woken[NVCPUS];		/* userspace has let go: run this vCPU again */
 
 mtype rec_op[NVCPUS] = NO_REQ;	/* EL2's record of each vCPU */
 byte rec_page[NVCPUS];
+bool tables[NVCPUS];		/* what EL2 can make a vCPU's page tables of */
 bool waits[NVCPUS];		/* at an HVC that userspace must help first */
 bool dead;
 
@@ -68,6 +70,9 @@ inline check(p)
 	assert(!secret[p] || host[p] == HOST_NONE);
 	/* Denied, never fooled: what was taken does not come back by itself. */
 	assert(!punched[p] || guest[p] == POISON || guest[p] == NOPAGE);
+	/* A device stays one, and nobody's page is behind it. */
+	assert(!device[p] || guest[p] == GUARDED);
+	assert(!(guest[p] == GUARDED) || host[p] == HOST_OWNED);
 	/* The rule: SHARED only while EL2 lets the host in. Seen without the lock held. */
 	assert(inv || private[p] || host[p] != HOST_NONE);
 	/* Nobody on the host's side is left with a page that the guest believes its own. */
@@ -79,7 +84,11 @@ inline check(p)
 inline el2_donate(p, ok)
 {
 	atomic {
+#ifdef BAD_DONATE_OVER_DEVICE
+		ok = ((guest[p] == NOPAGE || guest[p] == GUARDED) && host[p] == HOST_OWNED && !dead);
+#else
 		ok = (guest[p] == NOPAGE && host[p] == HOST_OWNED && !dead);
+#endif
 		if
 		:: ok -> host[p] = HOST_NONE; guest[p] = OWNED
 		:: else
@@ -102,13 +111,41 @@ inline el2_call(v, p, op, ok)
 	}
 }
 
+/* MMIO guard: one stay, if there is something to make tables of. */
+inline el2_guard(v, p)
+{
+	atomic {
+		rec_op[v] = NO_REQ;
+		if
+#ifdef BAD_GUARD_OVER_PAGE
+		:: !tables[v] && !dead ->
+#else
+		:: guest[p] == NOPAGE && !tables[v] && !dead ->
+#endif
+			rec_op[v] = REQ_TABLES;
+			rec_page[v] = p
+#ifdef BAD_GUARD_OVER_PAGE
+		:: tables[v] && !dead ->
+#else
+		:: guest[p] == NOPAGE && tables[v] && !dead ->
+#endif
+			tables[v] = false;
+			guest[p] = GUARDED;
+			device[p] = true
+		:: else
+		fi;
+		check(p)
+	}
+}
+
 /* The second half: everything is checked again. */
 inline el2_complete(v, ok)
 {
 	atomic {
 		ok = (rec_op[v] != NO_REQ && !dead);
 #ifndef BAD_COMPLETE_UNCHECKED
-		ok = ok && ((rec_op[v] == REQ_SHARE && guest[rec_page[v]] == OWNED) ||
+		ok = ok && (rec_op[v] == REQ_TABLES ||
+			    (rec_op[v] == REQ_SHARE && guest[rec_page[v]] == OWNED) ||
 			    (rec_op[v] == REQ_UNSHARE && guest[rec_page[v]] == SHARED));
 #endif
 		if
@@ -116,6 +153,12 @@ inline el2_complete(v, ok)
 			guest[rec_page[v]] = SHARED;
 			host[rec_page[v]] = HOST_BORROWED;
 			secret[rec_page[v]] = false
+		:: ok && rec_op[v] == REQ_TABLES ->
+#ifndef BAD_TABLES_ARE_AN_ANSWER
+			tables[v] = true
+#else
+			device[rec_page[v]] = true
+#endif
 		:: ok && rec_op[v] == REQ_UNSHARE ->
 			host[rec_page[v]] = HOST_NONE;
 			guest[rec_page[v]] = OWNED
@@ -239,6 +282,13 @@ proctype vcpu(byte v)
 		if
 		:: atomic { guest[p] == OWNED -> secret[p] = true; check(p) }
 		:: guest[p] == NOPAGE -> fault(v, p, ok)
+		/* A device; perhaps the call is made again. Tables need none of the host's locks. */
+		:: guest[p] == NOPAGE ->
+			el2_guard(v, p);
+			if
+			:: rec_op[v] == REQ_TABLES -> el2_complete(v, ok); el2_guard(v, p)
+			:: else
+			fi
 		:: guest[p] == OWNED ->
 			el2_call(v, p, REQ_SHARE, ok);
 			if

@@ -4,7 +4,9 @@
 # of it. Says which test finds it first; fails if none does, or if a patch does not apply any
 # more. mutants/run.sh DIR [NAME...], for all mutants or for those.
 #
-# The layers, in order: "tables" are page_transition_test and gmem_range_test, "exhaustive"
+# The layers, in order: "tables" are page_transition_test and gmem_range_test, "cpu" is
+# pvm_exit_test, pvm_power_test and pvm_smccc_test, which alone look at a vCPU's context, power
+# and calls, "exhaustive"
 # is every state of two guests and two pages, "random" and "large" are random lives with page
 # tables of 4 and of 512 entries.
 #
@@ -17,7 +19,8 @@ top=$(cd "$here/../../.." && pwd)
 dir=$(mkdir -p "$1" && cd "$1" && pwd)
 shift
 hyp=arch/arm64/kvm/hyp
-nvhe=(component_lock page_run page_transition pkvm_gmem pkvm_memreq pkvm_spec pkvm_spec_invariants)
+nvhe=(component_lock page_run page_transition pkvm_gmem pkvm_memreq pkvm_mmio pkvm_spec pkvm_spec_invariants)
+pvm=(pvm_context pvm_exit pvm_psci pvm_reset pvm_spec)
 flags=(-O1 -w -std=gnu11 -DCONFIG_NVHE_EL2_DEBUG)
 small=(-DSPEC_FRAMES=8 -DSPEC_GFNS=8 -DSPEC_TABLE=4 -DSPEC_VCPUS=2)
 large=(-DSPEC_FRAMES=640 -DSPEC_GFNS=1024 -DSPEC_TABLE=512 -DSPEC_VCPUS=2)
@@ -75,6 +78,17 @@ build_fixed() {
 	done
 }
 
+build_fixed_cpu() {
+	local s
+	mkdir -p "$dir/cpu"
+	for s in cpu_env pvm_exit_test pvm_power_test pvm_power_spec pvm_smccc_test; do
+		compile "$dir/tree" "$dir/cpu/$s.o" $s.c -Iinclude-cpu
+	done
+	for s in "${pvm[@]}"; do
+		compile "$dir/tree" "$dir/cpu/$s.o" "$dir/tree/$hyp/nvhe/$s.c" -Iinclude-cpu
+	done
+}
+
 # found NAME BY: the test BY, whose arguments follow, fails. 124 is a test that hangs.
 found() {
 	local layer=$1 rc=0
@@ -100,6 +114,32 @@ tables() {
 	found tables "$out/test"
 }
 
+# A protected vCPU's files, and no others.
+is_cpu() {
+	local s
+	for s in "${pvm[@]}" pvm_smccc; do
+		[ "$s" != "$1" ] || return 0
+	done
+	return 1
+}
+
+cpu() {
+	local k=$1 file=$2 out=$3 fixed=$dir/cpu s
+	compile "$k" "$out/rest/$file.o" "$k/$hyp/nvhe/$file.c" -Iinclude-cpu 2>"$dir/log" ||
+		{ echo "does not compile"; return 1; }
+	if [ "$file" = pvm_smccc ]; then
+		${CC:-cc} -o "$out/smccc" "$out/rest/$file.o" "$fixed/pvm_smccc_test.o"
+		found cpu "$out/smccc"
+		return
+	fi
+	for s in "${pvm[@]}"; do
+		[ "$s" = "$file" ] || cp "$fixed/$s.o" "$out/rest"
+	done
+	${CC:-cc} -o "$out/exit" "$out/rest"/*.o "$fixed/cpu_env.o" "$fixed/pvm_exit_test.o"
+	${CC:-cc} -o "$out/power" "$out/rest"/*.o "$fixed/cpu_env.o" "$fixed/pvm_power_spec.o" "$fixed/pvm_power_test.o"
+	found cpu "$out/exit" || found cpu "$out/power"
+}
+
 # Prints the layer that finds the mutant in DIR/mutant.
 hunt() {
 	local patch=$1 k=$dir/mutant out=$dir/built size file
@@ -108,6 +148,10 @@ hunt() {
 	tables "$k" "$patch" "$out" && return
 	file=$(sed -n "s|^+++ .*/$hyp/nvhe/\([a-z_]*\)\.c.*|\1|p" "$patch")
 	[ -n "$file" ] || return 1
+	if is_cpu "$file"; then
+		cpu "$k" "$file" "$out"
+		return
+	fi
 	for size in "${sizes[@]}"; do
 		build_size "$size" "$k" "$out" "$file" 2>"$dir/log" || { echo "does not compile"; return 1; }
 		case $size in
@@ -126,6 +170,7 @@ for p in "$here"/seeds/large-*.ops; do
 done
 copy_sources "$dir/tree"
 build_fixed
+build_fixed_cpu
 patches=("$here"/mutants/*.patch)
 [ $# -eq 0 ] || patches=("${@/#/$here/mutants/}")
 missed=0
@@ -144,7 +189,7 @@ for p in "${patches[@]}"; do
 	printf '%-40s %s\n' "$(basename "$p" .patch)" "$(cut -c 1-110 <<<"$result")"
 done
 printf '%d mutants:' ${#patches[@]}
-for layer in tables exhaustive random large MISSED; do
+for layer in tables cpu exhaustive random large MISSED; do
 	printf ' %s %d' $layer "${by[$layer]:-0}"
 done
 printf '\n'

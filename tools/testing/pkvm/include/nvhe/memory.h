@@ -14,6 +14,7 @@ enum pkvm_page_state {
 	PKVM_PAGE_SHARED_BORROWED,
 	PKVM_NOPAGE,
 	PKVM_POISON,
+	PKVM_GUARDED,
 };
 
 struct hyp_page {

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef PKVM_TEST_LINUX_MUTEX_H
+#define PKVM_TEST_LINUX_MUTEX_H
+
+#include <guest_env.h>
+
+#endif
