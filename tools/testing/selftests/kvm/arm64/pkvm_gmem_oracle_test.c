@@ -43,10 +43,10 @@ static unsigned long count_of(const char *what)
 	return nr;
 }
 
-/* Every operation on a guest_memfd's pages that a guest's life is made of. */
+/* Every operation on a guest_memfd's pages that a guest's life is made of, and its vCPU's entries. */
 static const char *const kinds[] = {
 	"states", "host_donate_guest", "host_reclaim_guest", "host_complete", "guest_share",
-	"guest_unshare", "guest_relinquish",
+	"guest_unshare", "guest_relinquish", "guest_entry", "guest_exit",
 };
 
 static void live(void)

@@ -722,6 +722,56 @@ TEST_F(gmem, guest_that_is_not_protected)
 	close(fd);
 }
 
+static void put_cmd(char *at, struct pkvm_cmd cmd)
+{
+	for (size_t i = 0; i < sizeof(cmd); i += sizeof(u64))
+		gmem_host_set64(at + i, *(u64 *)((char *)&cmd + i));
+}
+
+/*
+ * What a guest cannot have is not done behind its back once it has turned to something else:
+ * here an interrupt makes it give up an access, and a call that a reference delays.
+ */
+TEST_F(gmem, guest_that_gives_up)
+{
+	struct gmem_pin pin;
+	struct pkvm_vm vm;
+	char *mem;
+	int fd;
+
+	pkvm_vm_create(&vm, 1, PKVM_VM_PROTECTED | PKVM_VM_VGIC);
+	fd = gmem_create(vm.fd, OFF(8), GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED);
+	ASSERT_LE(0, fd);
+	mem = gmem_map(fd, OFF(8));
+	ASSERT_EQ(0, pkvm_slot_gmem(&vm, 0, MEM_GPA, OFF(8), fd, 0));
+	ASSERT_EQ(0, gmem_set_attr(fd, 0, OFF(4), GMEM_PRIVATE));
+	ASSERT_EQ(PKVM_SUCCESS, guest_share(vm.vcpu, GPA(0), 2, NULL));
+	ASSERT_EQ(0, gmem_pin_take(&pin, GMEM_PIN_VMSPLICE, mem + OFF(1), page));
+
+	put_cmd(mem, (struct pkvm_cmd) { PKVM_CMD_WRITE64, { GPA(2), 0x11 } });
+	put_cmd(mem + 64, (struct pkvm_cmd) { PKVM_CMD_FILL, { GPA(5), 0x22 } });
+	put_cmd(mem + 128, (struct pkvm_cmd) { PKVM_CMD_HVC, { PKVM_HVC_UNSHARE, GPA(1), 1 } });
+	put_cmd(mem + 192, (struct pkvm_cmd) { PKVM_CMD_READ64, { GPA(2) } });
+	EXPECT_EQ(-EFAULT, pkvm_vcpu_batch(vm.vcpu, GPA(0), 4));
+	EXPECT_TRUE(pkvm_fault_is(vm.vcpu, KVM_MEMORY_EXIT_FLAG_PRIVATE, GPA(5), page));
+	EXPECT_EQ(-EFAULT, pkvm_vcpu_resume(vm.vcpu));
+	EXPECT_EQ(-EFAULT, pkvm_vcpu_skip(vm.vcpu));
+	EXPECT_EQ(3, vm.vcpu->left);
+	EXPECT_TRUE(pkvm_fault_is(vm.vcpu, KVM_MEMORY_EXIT_FLAG_PRIVATE, GPA(1), page));
+	gmem_pin_drop(&pin);
+	EXPECT_EQ(0, pkvm_vcpu_skip(vm.vcpu));
+	EXPECT_EQ(2, vm.vcpu->left);
+
+	EXPECT_EQ(0x11, gmem_host_get64(mem + 192 + offsetof(struct pkvm_cmd, res)));
+	EXPECT_EQ(GMEM_SHARED, gmem_attr_of(fd, OFF(1)));
+	EXPECT_EQ(0, gmem_host_get64(mem + OFF(1)));
+	EXPECT_EQ(GMEM_SHARED, gmem_attr_of(fd, OFF(5)));
+	EXPECT_EQ(0, gmem_host_get64(mem + OFF(5)));
+	EXPECT_EQ(PKVM_SUCCESS, guest_unshare(vm.vcpu, GPA(1), 1, NULL));
+
+	pkvm_vm_destroy_gmem(&vm, fd, mem, OFF(8));
+}
+
 int main(int argc, char **argv)
 {
 	page = getpagesize();

@@ -86,6 +86,49 @@ TEST(guest_takes_exceptions)
 	munmap(mem, page);
 }
 
+#define PSCI_ALREADY_ON	(-4)
+
+static s64 cpu_on(struct pkvm_vcpu *vcpu, u64 mpidr, u64 context)
+{
+	return guest_hvc(vcpu, PKVM_HVC_CPU_ON, mpidr, PKVM_CODE_GPA, context, NULL);
+}
+
+static void *turn_off(void *arg)
+{
+	struct pkvm_vcpu *vcpu = arg;
+
+	TEST_ASSERT(!pkvm_vcpu_call(vcpu, PKVM_OP_CPU_OFF, NULL, 0, 1), "off, and on again");
+	return NULL;
+}
+
+/* The guest turns its second vCPU on, lets it turn itself off, and on again. */
+TEST(guest_turns_vcpus_on_and_off)
+{
+	struct pkvm_vm vm;
+	pthread_t thread;
+	u64 i;
+	s64 ret;
+
+	pkvm_vm_create(&vm, 2, PKVM_VM_PROTECTED | PKVM_VM_ANON_CODE | PKVM_VM_MANUAL_START);
+	EXPECT_EQ(0, cpu_on(&vm.vcpu[0], 1, 0x1234));
+	EXPECT_EQ(0, pkvm_vcpu_call(&vm.vcpu[1], PKVM_OP_NOP, NULL, 0, 1));
+	EXPECT_EQ(0x1234, vm.vcpu[1].res[0]);
+	EXPECT_EQ(PSCI_ALREADY_ON, cpu_on(&vm.vcpu[0], 1, 0));
+
+	for (i = 0; i < 3; i++) {
+		ASSERT_EQ(0, pthread_create(&thread, NULL, turn_off, &vm.vcpu[1]));
+		do {
+			ret = cpu_on(&vm.vcpu[0], 1, i);
+		} while (ret == PSCI_ALREADY_ON);
+		EXPECT_EQ(0, ret);
+		pthread_join(thread, NULL);
+		EXPECT_EQ(i, vm.vcpu[1].res[0]);
+	}
+	EXPECT_EQ(0, pkvm_vcpu_call(&vm.vcpu[1], PKVM_OP_ID, NULL, 0, 3));
+	EXPECT_EQ(1, vm.vcpu[1].res[0] & 0xff);
+	pkvm_vm_destroy(&vm);
+}
+
 int main(int argc, char **argv)
 {
 	page = getpagesize();

@@ -31,7 +31,7 @@ static u16 within(u16 value, u16 limit)
 
 static void normalise(struct spec_op *op, u32 nr_vcpus)
 {
-	bool call = op->kind >= SPEC_SYS_GUEST_SHARE && op->kind <= SPEC_SYS_GUEST_RELINQUISH;
+	bool call = op->kind >= SPEC_SYS_GUEST_SHARE && op->kind <= SPEC_SYS_GUEST_ENROLL;
 
 	if (op->kind < SPEC_SYS_CREATE)
 		op->kind += SPEC_SYS_CREATE;
@@ -47,8 +47,11 @@ static void normalise(struct spec_op *op, u32 nr_vcpus)
 	op->nr = within(op->nr, SPEC_GFNS + SPEC_GFNS / 4 + 1);
 	op->val &= 0xff;
 
-	/* fallocate() does what there is of a range; the specification, all or nothing. */
-	if (op->kind == SPEC_SYS_PUNCH_HOLE) {
+	/*
+	 * fallocate() does what there is of a range; the specification, all or nothing. And devices
+	 * there may be beyond the end of memory, of which the specification knows nothing.
+	 */
+	if (op->kind == SPEC_SYS_PUNCH_HOLE || op->kind == SPEC_SYS_GUEST_GUARD) {
 		op->gfn %= SPEC_GFNS;
 		if (op->nr > SPEC_GFNS - op->gfn)
 			op->nr = SPEC_GFNS - op->gfn;
@@ -65,6 +68,7 @@ static const struct {
 	{ SPEC_SYS_GET_REFERENCE, 8 }, { SPEC_SYS_PUT_REFERENCE, 12 },
 	{ SPEC_SYS_GUEST_TOUCH, 40 }, { SPEC_SYS_GUEST_SHARE, 44 },
 	{ SPEC_SYS_GUEST_UNSHARE, 36 }, { SPEC_SYS_GUEST_RELINQUISH, 24 },
+	{ SPEC_SYS_GUEST_GUARD, 2 }, { SPEC_SYS_GUEST_ENROLL, 1 },
 };
 
 static u8 any_kind(struct rnd *r)
@@ -89,6 +93,8 @@ static struct spec_op any_op(struct rnd *r, u32 nr_vcpus)
 		.val = 1 + rnd_below(r, 255),
 	};
 
+	if (op.kind == SPEC_SYS_GUEST_ENROLL)
+		op.gfn = op.nr = rnd_below(r, 4) == 0;
 	if (op.kind == SPEC_SYS_CONVERT)
 		op.flags = rnd_below(r, 3) ? SPEC_PRIVATE : 0;
 	else if (rnd_below(r, 32) == 0)

@@ -288,23 +288,32 @@ static void judge(struct roam *r)
 	}
 }
 
+/* The command is passed over: whoever looks at its result finds nothing in it. */
+static int skip(struct roam *r)
+{
+	int ret = pkvm_vcpu_skip(r->vcpu);
+	u64 left = r->vcpu->left;
+
+	if (!left || left > r->nr)
+		fail(r, "what a skipped batch has left", 0, left, r->nr);
+	r->list[r->nr - left].op = PKVM_CMD_NOP;
+	return ret;
+}
+
 /* What stopped the batch: answered as a VMM does, or the command is passed over. */
 static int answer_exit(struct roam *r, int ret)
 {
 	struct kvm_run *run = r->vcpu->run;
 	u64 page = (run->memory_fault.gpa - RND_MEM_GPA) / rnd_page;
-	u64 at = r->nr - pkvm_vcpu_batch_left(r->vcpu);
 	int err;
 
 	r->shm->stats[r->vcpu->id].exits++;
-	if (run->exit_reason != KVM_EXIT_MEMORY_FAULT || page >= r->shm->nr_pages || at >= r->nr)
+	if (run->exit_reason != KVM_EXIT_MEMORY_FAULT || page >= r->shm->nr_pages)
 		fail(r, "exit", page, run->exit_reason, KVM_EXIT_MEMORY_FAULT);
 	if (ret == -EHWPOISON) {
 		if (page >= ANYBODYS)
 			fail(r, "a page is destroyed", page, ret, 0);
-		/* Whoever looks at the result finds nothing in it. */
-		r->list[at].op = PKVM_CMD_NOP;
-		return pkvm_vcpu_skip(r->vcpu);
+		return skip(r);
 	}
 	if (ret != -EFAULT || run->memory_fault.flags != KVM_MEMORY_EXIT_FLAG_PRIVATE)
 		fail(r, "exit's flags or KVM_RUN", page, run->memory_fault.flags, ret);
@@ -312,10 +321,8 @@ static int answer_exit(struct roam *r, int ret)
 	if (err && err != -EAGAIN)
 		fail(r, "to private", page, err, 0);
 	/* Somebody holds it. For what is anybody's there is no need to wait. */
-	if (err && page < ANYBODYS) {
-		r->list[at].op = PKVM_CMD_NOP;
-		return pkvm_vcpu_skip(r->vcpu);
-	}
+	if (err && page < ANYBODYS)
+		return skip(r);
 	if (err)
 		usleep(1000);
 	return pkvm_vcpu_resume(r->vcpu);

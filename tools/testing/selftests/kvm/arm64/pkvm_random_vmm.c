@@ -294,7 +294,7 @@ int rnd_vmm_main(int shm_fd, int sock)
 	shm = mmap(NULL, sizeof(*shm), PROT_READ | PROT_WRITE, MAP_SHARED, shm_fd, 0);
 	TEST_ASSERT(shm != MAP_FAILED, "shared memory: errno %d", errno);
 
-	pkvm_vm_create(&vm, shm->nr_vcpus, PKVM_VM_PROTECTED);
+	pkvm_vm_create(&vm, shm->nr_vcpus, PKVM_VM_PROTECTED | PKVM_VM_VGIC);
 	fd = make_memory(shm, shm->seed & 1);
 	list = share_lists(shm->nr_vcpus);
 	for (u32 i = 0; i < shm->nr_vcpus; i++) {

@@ -10,6 +10,9 @@
  *
  * A vCPU that is idle sits at the store of its last result. A call that KVM_RUN
  * ends with an error stays pending: pkvm_vcpu_resume() goes on with it.
+ *
+ * Nothing here reads or writes a register once the VM runs. Only vCPU 0 starts by itself:
+ * before the first call of all is made, on whichever vCPU, it turns the others on by PSCI.
  */
 #ifndef SELFTEST_KVM_ARM64_PKVM_GUEST_H
 #define SELFTEST_KVM_ARM64_PKVM_GUEST_H
@@ -22,6 +25,7 @@
 #define PKVM_MBOX_ESR		0x80	/* store: an exception was taken; last */
 #define PKVM_MBOX_FAR		0x88
 #define PKVM_MBOX_ELR		0x90
+#define PKVM_MBOX_LEFT		0x98	/* store: a batch is told to go on with the next */
 
 #define PKVM_NR_ARGS		5
 #define PKVM_NR_RES		5
@@ -38,8 +42,13 @@
 #define PKVM_OP_CHECK		8	/* the same -> mismatches, last gpa, found */
 /* gpa, granules, rounds, stamp, granule -> shared, unshared, refused, odd, torn */
 #define PKVM_OP_PINGPONG	9
-#define PKVM_OP_BATCH		10	/* gpa of struct pkvm_cmd[], how many */
-#define PKVM_NR_OPS		11
+/* gpa of struct pkvm_cmd[], how many, whether there is a GIC to tell it to skip one */
+#define PKVM_OP_BATCH		10
+#define PKVM_OP_CPU_OFF		11	/* comes back when the vCPU is on again -> context */
+#define PKVM_NR_OPS		12
+
+/* The PPI that tells a batch to skip a command. Those of timers and the PMU are higher. */
+#define PKVM_SKIP_INTID		20
 
 /* What a batch is made of: struct pkvm_cmd, and enum of its .op. */
 #define PKVM_CMD_NOP		0
@@ -60,7 +69,17 @@
 #define PKVM_HVC_SHARE		0xc6000003
 #define PKVM_HVC_UNSHARE	0xc6000004
 #define PKVM_HVC_RELINQUISH	0xc6000009
+#define PKVM_HVC_MMIO_GUARD_INFO	0xc6000005
+#define PKVM_HVC_MMIO_GUARD_ENROLL	0xc6000006
+#define PKVM_HVC_MMIO_GUARD_MAP		0xc6000007
+#define PKVM_HVC_MMIO_GUARD_UNMAP	0xc6000008
+#define PKVM_HVC_MMIO_RGUARD_MAP	0xc600000a
+#define PKVM_HVC_MMIO_RGUARD_UNMAP	0xc600000b
+
+/* PSCI. */
+#define PKVM_HVC_CPU_OFF	0x84000002
 #define PKVM_HVC_SYSTEM_OFF	0x84000008
+#define PKVM_HVC_CPU_ON		0xc4000003
 
 #define PKVM_SUCCESS		0
 #define PKVM_NOT_SUPPORTED	(-1)
@@ -71,6 +90,7 @@
 
 #ifndef __ASSEMBLER__
 
+#include <pthread.h>
 #include <linux/kvm.h>
 #include <linux/types.h>
 
@@ -93,6 +113,8 @@ struct pkvm_vcpu {
 	u64 args[PKVM_NR_ARGS];
 	u64 res[PKVM_NR_RES];
 	u64 esr, far, elr;
+	/* Commands of a batch that pkvm_vcpu_skip() left undone: the skipped one and all after it. */
+	u64 left;
 	/* A handler for memory faults was asked for: how often it was needed. */
 	u64 nr_faults;
 };
@@ -109,13 +131,19 @@ struct pkvm_vm {
 	int code_fd;
 	void *code;
 	size_t run_size;
+	u32 flags;
 	int nr_vcpus;
+	/* The first vCPU that has not been turned on yet; the lock is for that. */
+	int next_on;
+	pthread_mutex_t lock;
+	bool started;
 	struct pkvm_vcpu vcpu[PKVM_MAX_VCPUS];
 };
 
 #define PKVM_VM_PROTECTED	(1U << 0)
 #define PKVM_VM_ANON_CODE	(1U << 1)	/* payload in anonymous memory */
 #define PKVM_VM_VGIC		(1U << 2)
+#define PKVM_VM_MANUAL_START	(1U << 3)	/* vCPUs but the first stay off */
 
 /* Whether this host runs protected VMs, and backs them by guest_memfd. */
 bool pkvm_supported(void);
@@ -146,7 +174,8 @@ int pkvm_slot_anon(struct pkvm_vm *vm, u32 slot, u64 gpa, u64 size, void *mem);
 
 /*
  * Run a command to its end. 0: done, results in vcpu->res. -errno: from KVM_RUN,
- * the command is pending. Else one of these.
+ * the command is pending. Else one of these. The first call may end with what stopped
+ * vCPU 0 while it turned the others on: then this goes on with the next attempt.
  */
 enum pkvm_stop {
 	PKVM_STOP_EXCEPTION = 1,	/* the guest took one: esr, far, elr */
@@ -161,12 +190,12 @@ int pkvm_vcpu_resume(struct pkvm_vcpu *vcpu);
 /*
  * A batch: many commands for one exit. The guest reads them from memory and writes their
  * results there. When one of them ends KVM_RUN with an error it is pending:
- * pkvm_vcpu_resume() tries it again, pkvm_vcpu_skip() goes on with the next one.
+ * pkvm_vcpu_resume() tries it again, pkvm_vcpu_skip() goes on with the next one. That is
+ * an interrupt, taken before the pending instruction is done again: it needs PKVM_VM_VGIC.
+ * vcpu->left says which command it was, 0 that the guest has not come to it yet.
  */
 int pkvm_vcpu_batch(struct pkvm_vcpu *vcpu, u64 gpa, u64 nr);
 int pkvm_vcpu_skip(struct pkvm_vcpu *vcpu);
-/* The commands that are left, the pending one included. */
-u64 pkvm_vcpu_batch_left(struct pkvm_vcpu *vcpu);
 
 /* The call ended in KVM_EXIT_MEMORY_FAULT with exactly this. */
 bool pkvm_fault_is(const struct pkvm_vcpu *vcpu, u64 flags, u64 gpa, u64 size);
@@ -202,7 +231,7 @@ s64 guest_unshare(struct pkvm_vcpu *vcpu, u64 gpa, u64 count, u64 *done);
 /* As a guest driver does it: until all is done. Returns the number of calls or -1. */
 int guest_hvc_all(struct pkvm_vcpu *vcpu, u64 func, u64 gpa, u64 count);
 
-extern const char pkvm_payload_start[], pkvm_payload_end[], pkvm_payload_skip[];
+extern const char pkvm_payload_start[], pkvm_payload_end[];
 
 #endif /* __ASSEMBLER__ */
 #endif /* SELFTEST_KVM_ARM64_PKVM_GUEST_H */

@@ -9,6 +9,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
+#include "gic_v3.h"
 #include "pkvm_guest.h"
 
 #define CORE_REG(name)	(KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE | \
@@ -114,6 +115,30 @@ static void add_code(struct pkvm_vm *vm, u32 flags)
 	TEST_ASSERT(!ret, "slot of the payload: %d", ret);
 }
 
+static void write_gic(int fd, u32 group, u64 where, u32 val)
+{
+	struct kvm_device_attr attr = { .group = group, .attr = where, .addr = (u64)&val };
+
+	TEST_ASSERT(!ioctl(fd, KVM_SET_DEVICE_ATTR, &attr), "GICv3, %#lx: errno %d",
+		    (unsigned long)where, errno);
+}
+
+/* All that a guest's driver would set in distributor and redistributors, for one PPI. */
+static void enable_skip_irq(struct pkvm_vm *vm, int fd)
+{
+	const u64 sgi_base = 0x10000;
+
+	write_gic(fd, KVM_DEV_ARM_VGIC_GRP_DIST_REGS, GICD_CTLR,
+		  GICD_CTLR_ARE_NS | GICD_CTLR_ENABLE_G1A);
+	for (u64 id = 0; id < (u64)vm->nr_vcpus; id++) {
+		write_gic(fd, KVM_DEV_ARM_VGIC_GRP_REDIST_REGS,
+			  id << 32 | (sgi_base + GICR_IGROUPR0), 1U << PKVM_SKIP_INTID);
+		write_gic(fd, KVM_DEV_ARM_VGIC_GRP_REDIST_REGS,
+			  id << 32 | (sgi_base + GICR_ISENABLER0), 1U << PKVM_SKIP_INTID);
+	}
+}
+
+/* After the vCPUs' init: registers of a redistributor are found by MPIDR. */
 static void add_vgic(struct pkvm_vm *vm)
 {
 	struct kvm_create_device dev = { .type = KVM_DEV_TYPE_ARM_VGIC_V3 };
@@ -138,6 +163,7 @@ static void add_vgic(struct pkvm_vm *vm)
 	attr.attr = KVM_DEV_ARM_VGIC_CTRL_INIT;
 	ret = ioctl(dev.fd, KVM_SET_DEVICE_ATTR, &attr);
 	TEST_ASSERT(!ret, "GICv3 init: errno %d", errno);
+	enable_skip_irq(vm, dev.fd);
 	close(dev.fd);
 }
 
@@ -154,7 +180,7 @@ static void add_vcpu(struct pkvm_vm *vm, int id)
 	TEST_ASSERT(vcpu->run != MAP_FAILED, "mmap of a vCPU: errno %d", errno);
 }
 
-/* All vCPUs run from the start: a test has no use for PSCI to begin with. */
+/* One vCPU is to run by itself. What the PC of the others is, their CPU_ON decides. */
 static void init_vcpu(struct pkvm_vcpu *vcpu)
 {
 	u64 pc = PKVM_CODE_GPA;
@@ -164,6 +190,8 @@ static void init_vcpu(struct pkvm_vcpu *vcpu)
 	TEST_ASSERT(!ioctl(vcpu->vm->fd, KVM_ARM_PREFERRED_TARGET, &init),
 		    "preferred target: errno %d", errno);
 	init.features[0] |= 1U << KVM_ARM_VCPU_PSCI_0_2;
+	if (vcpu->id)
+		init.features[0] |= 1U << KVM_ARM_VCPU_POWER_OFF;
 	TEST_ASSERT(!ioctl(vcpu->fd, KVM_ARM_VCPU_INIT, &init),
 		    "vCPU init: errno %d", errno);
 	TEST_ASSERT(!ioctl(vcpu->fd, KVM_SET_ONE_REG, &reg), "pc: errno %d", errno);
@@ -179,16 +207,20 @@ void pkvm_vm_create(struct pkvm_vm *vm, int nr_vcpus, u32 flags)
 	vm->fd = pkvm_vm_open(flags);
 	TEST_ASSERT(vm->fd >= 0, "KVM_CREATE_VM: %d", vm->fd);
 	vm->run_size = ioctl(kvm_dev(), KVM_GET_VCPU_MMAP_SIZE, 0);
+	vm->flags = flags;
+	vm->next_on = 1;
+	vm->started = flags & PKVM_VM_MANUAL_START;
+	pthread_mutex_init(&vm->lock, NULL);
 
 	add_code(vm, flags);
 
 	/* Before the first run, all of them: EL2 takes their number then. */
 	for (; vm->nr_vcpus < nr_vcpus; vm->nr_vcpus++)
 		add_vcpu(vm, vm->nr_vcpus);
-	if (flags & PKVM_VM_VGIC)
-		add_vgic(vm);
 	for (i = 0; i < nr_vcpus; i++)
 		init_vcpu(&vm->vcpu[i]);
+	if (flags & PKVM_VM_VGIC)
+		add_vgic(vm);
 }
 
 void pkvm_vm_close_fd(struct pkvm_vm *vm)
@@ -247,6 +279,27 @@ void pkvm_vm_destroy_gmem(struct pkvm_vm *vm, int fd, char *mem, u64 size)
 	close(fd);
 }
 
+static void set_skip_line(struct pkvm_vcpu *vcpu, u32 level)
+{
+	struct kvm_irq_level irq = {
+		.irq = KVM_ARM_IRQ_TYPE_PPI << KVM_ARM_IRQ_TYPE_SHIFT |
+		       vcpu->id << KVM_ARM_IRQ_VCPU_SHIFT | PKVM_SKIP_INTID,
+		.level = level,
+	};
+
+	TEST_ASSERT(!ioctl(vcpu->vm->fd, KVM_IRQ_LINE, &irq), "interrupt: errno %d", errno);
+}
+
+/* A vCPU that turns itself off comes back to where it began, and has no command then. */
+static u64 take_op(struct pkvm_vcpu *vcpu)
+{
+	u64 op = vcpu->op;
+
+	if ((op & 0xff) == PKVM_OP_CPU_OFF)
+		vcpu->op = PKVM_OP_NOP | 1 << 16;
+	return op;
+}
+
 /* Serve one access to the mailbox. 1: the command is finished. */
 static int mailbox(struct pkvm_vcpu *vcpu, int *ret)
 {
@@ -262,7 +315,7 @@ static int mailbox(struct pkvm_vcpu *vcpu, int *ret)
 	if (!run->mmio.is_write) {
 		data = 0;
 		if (reg == PKVM_MBOX_OP)
-			data = vcpu->op;
+			data = take_op(vcpu);
 		else if (reg >= PKVM_MBOX_ARG(0) && reg < PKVM_MBOX_ARG(PKVM_NR_ARGS))
 			data = vcpu->args[(reg - PKVM_MBOX_ARG(0)) / 8];
 		memcpy(run->mmio.data, &data, sizeof(data));
@@ -283,6 +336,10 @@ static int mailbox(struct pkvm_vcpu *vcpu, int *ret)
 	case PKVM_MBOX_FAR:
 		vcpu->far = data;
 		return 0;
+	case PKVM_MBOX_LEFT:
+		vcpu->left = data;
+		set_skip_line(vcpu, 0);
+		return 0;
 	case PKVM_MBOX_ESR:
 		vcpu->esr = data;
 		*ret = PKVM_STOP_EXCEPTION;
@@ -292,7 +349,7 @@ static int mailbox(struct pkvm_vcpu *vcpu, int *ret)
 	}
 }
 
-int pkvm_vcpu_resume(struct pkvm_vcpu *vcpu)
+static int go_on(struct pkvm_vcpu *vcpu)
 {
 	int ret;
 
@@ -316,42 +373,79 @@ int pkvm_vcpu_resume(struct pkvm_vcpu *vcpu)
 	}
 }
 
-int pkvm_vcpu_call(struct pkvm_vcpu *vcpu, u64 op, const u64 *args, int nr_args,
-		   int nr_res)
+static void set_call(struct pkvm_vcpu *vcpu, u64 op, const u64 *args, int nr_args, int nr_res)
 {
 	vcpu->op = op | nr_args << 8 | nr_res << 16;
 	memset(vcpu->res, 0, sizeof(vcpu->res));
 	if (nr_args)
 		memcpy(vcpu->args, args, nr_args * sizeof(*args));
 	vcpu->esr = vcpu->far = vcpu->elr = 0;
+}
 
+/*
+ * vCPU 0 turns the others on. What it is asked for itself is in vm->vcpu[0]: these calls
+ * come before that. One that KVM_RUN ended with an error is made again as it was.
+ */
+static int turn_on_others(struct pkvm_vm *vm)
+{
+	struct pkvm_vcpu first = vm->vcpu[0];
+	int ret;
+
+	for (; vm->next_on < vm->nr_vcpus; vm->next_on++) {
+		u64 args[] = { PKVM_HVC_CPU_ON, vm->next_on, PKVM_CODE_GPA, 0 };
+
+		set_call(&first, PKVM_OP_HVC, args, 4, 1);
+		ret = go_on(&first);
+		if (ret)
+			return ret;
+		TEST_ASSERT(!first.res[0], "CPU_ON of vCPU %d: %ld", vm->next_on,
+			    (long)first.res[0]);
+	}
+	return 0;
+}
+
+/* Until it is done nobody runs vCPU 0, so that any thread can. */
+static int start_vm(struct pkvm_vm *vm)
+{
+	int ret = 0;
+
+	if (__atomic_load_n(&vm->started, __ATOMIC_ACQUIRE))
+		return 0;
+	pthread_mutex_lock(&vm->lock);
+	if (!vm->started)
+		ret = turn_on_others(vm);
+	if (!ret)
+		__atomic_store_n(&vm->started, true, __ATOMIC_RELEASE);
+	pthread_mutex_unlock(&vm->lock);
+	return ret;
+}
+
+int pkvm_vcpu_resume(struct pkvm_vcpu *vcpu)
+{
+	return start_vm(vcpu->vm) ?: go_on(vcpu);
+}
+
+int pkvm_vcpu_call(struct pkvm_vcpu *vcpu, u64 op, const u64 *args, int nr_args,
+		   int nr_res)
+{
+	set_call(vcpu, op, args, nr_args, nr_res);
 	return pkvm_vcpu_resume(vcpu);
 }
 
 int pkvm_vcpu_batch(struct pkvm_vcpu *vcpu, u64 gpa, u64 nr)
 {
-	u64 args[] = { gpa, nr };
+	u64 args[] = { gpa, nr, vcpu->vm->flags & PKVM_VM_VGIC };
 
-	return pkvm_vcpu_call(vcpu, PKVM_OP_BATCH, args, 2, 1);
+	return pkvm_vcpu_call(vcpu, PKVM_OP_BATCH, args, 3, 1);
 }
 
 int pkvm_vcpu_skip(struct pkvm_vcpu *vcpu)
 {
-	u64 pc = PKVM_CODE_GPA + (pkvm_payload_skip - pkvm_payload_start);
-	struct kvm_one_reg reg = { CORE_REG(regs.pc), (u64)&pc };
+	TEST_ASSERT(vcpu->vm->flags & PKVM_VM_VGIC, "no interrupts without a GIC");
 
-	if (ioctl(vcpu->fd, KVM_SET_ONE_REG, &reg))
-		return -errno;
+	vcpu->left = 0;
+	set_skip_line(vcpu, 1);
 	return pkvm_vcpu_resume(vcpu);
-}
-
-u64 pkvm_vcpu_batch_left(struct pkvm_vcpu *vcpu)
-{
-	u64 left = 0;
-	struct kvm_one_reg reg = { CORE_REG(regs.regs[21]), (u64)&left };
-
-	TEST_ASSERT(!ioctl(vcpu->fd, KVM_GET_ONE_REG, &reg), "x21: errno %d", errno);
-	return left;
 }
 
 bool pkvm_fault_is(const struct pkvm_vcpu *vcpu, u64 flags, u64 gpa, u64 size)

@@ -15,8 +15,8 @@
 	.globl	pkvm_payload_start
 pkvm_payload_start:
 	movz	x19, #(PKVM_MBOX_GPA >> 16), lsl #16
-	adr	x0, vectors
-	msr	vbar_el1, x0
+	adr	x9, vectors		/* x0 is the context that a NOP may ask for */
+	msr	vbar_el1, x9
 	isb
 
 next:
@@ -53,6 +53,7 @@ next:
 	b	op_check
 	b	op_pingpong
 	b	op_batch
+	b	op_cpu_off
 
 	/* The store of result 0 tells the host that the others are there. */
 done:
@@ -100,6 +101,12 @@ op_id:
 op_off:
 	movz	x0, #(PKVM_HVC_SYSTEM_OFF >> 16), lsl #16
 	movk	x0, #(PKVM_HVC_SYSTEM_OFF & 0xffff)
+	hvc	#0
+	b	done
+
+op_cpu_off:
+	movz	x0, #(PKVM_HVC_CPU_OFF >> 16), lsl #16
+	movk	x0, #(PKVM_HVC_CPU_OFF & 0xffff)
 	hvc	#0
 	b	done
 
@@ -209,12 +216,19 @@ hvc_all:
 3:	ret
 
 	/*
-	 * Commands from memory. x20 and x21 are the host's to read: where it is, and how
-	 * many are left; the host may set the PC to pkvm_payload_skip.
+	 * Commands from memory. x20: the current one, x21: how many are left. Where there is
+	 * a GIC (x2), interrupts are on: one of them says that it is not to be done.
 	 */
 op_batch:
 	mov	x20, x0
 	mov	x21, x1
+	cbz	x2, 1f
+	mov	x9, #0xff
+	msr	icc_pmr_el1, x9
+	mov	x9, #1
+	msr	icc_igrpen1_el1, x9
+	isb
+	msr	daifclr, #2
 1:	cbz	x21, 8f
 	ldr	x9, [x20]
 	ldp	x0, x1, [x20, #8]
@@ -238,12 +252,12 @@ op_batch:
 7:	dsb	sy
 	str	x0, [x20, #40]
 	stp	x1, x2, [x20, #48]
-	.globl	pkvm_payload_skip
-pkvm_payload_skip:
+skip:
 	add	x20, x20, #PKVM_CMD_SIZE
 	sub	x21, x21, #1
 	b	1b
-8:	dsb	sy
+8:	msr	daifset, #2
+	dsb	sy
 	mov	x0, #0
 	b	done
 
@@ -268,9 +282,7 @@ cmd_check:
 	b	7b
 
 	/* Whatever is taken is told to the host, and the next command is fetched. */
-	.balign	2048
-vectors:
-	.rept	16
+	.macro	tell
 	.balign	128
 	mrs	x0, elr_el1
 	mrs	x1, far_el1
@@ -279,7 +291,29 @@ vectors:
 	str	x1, [x19, #PKVM_MBOX_FAR]
 	str	x2, [x19, #PKVM_MBOX_ESR]
 	b	next
+	.endm
+
+	.balign	2048
+vectors:
+	.rept	5
+	tell
 	.endr
+
+	/* The host takes its line down when it is told, before the end of the interrupt. */
+	.balign	128
+	mrs	x9, icc_iar1_el1
+	cmp	x9, #PKVM_SKIP_INTID
+	b.ne	1f
+	str	x21, [x19, #PKVM_MBOX_LEFT]
+	msr	icc_eoir1_el1, x9
+	adr	x9, skip
+	msr	elr_el1, x9
+1:	eret
+
+	.rept	10
+	tell
+	.endr
+	.balign	128
 	.globl	pkvm_payload_end
 pkvm_payload_end:
 
