@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Everything that a curious user of the host might try on a guest's memory: on a page of
- * the guest's own, which must resist, and on one that it shares, which must not.
+ * Everything that a curious user of the host might try on a guest: on its registers and on
+ * a page of its own, which must resist, and on a page that it shares, which must not.
  *
  * A guest does not notice, unless a page is punched: what is written is what was there.
  */
@@ -366,6 +366,45 @@ static bool attempt_both(struct page *p, const struct map *map, bool punch)
 	return ok;
 }
 
+static const struct {
+	const char *what;
+	const char *success;
+	bool kills;			/* whom it succeeds with */
+} register_tries[NR_REGISTER_TRIES] = {
+	[TRY_READ_REGISTER] = { "read a register", "reads" },
+	[TRY_SET_PC] = { "set the PC", "sets it" },
+	[TRY_INJECT_ABORT] = { "inject an abort", "injected", true },
+	[TRY_DEBUG_STEP] = { "debug a step", "it would stop there" },
+};
+
+/* pvm has to try these itself: see registers.c. Returns whether all was as it should be. */
+static bool attempt_registers(const struct target *t, bool protected)
+{
+	int got[NR_REGISTER_TRIES], want = protected ? -EPERM : 0, ret;
+	uint32_t which = 0;
+	bool ok = true;
+
+	for (int i = 0; i < NR_REGISTER_TRIES; i++) {
+		if (protected || !register_tries[i].kills)
+			which |= 1U << i;
+	}
+	printf("the registers of vCPU 0, tried by process %d itself\n", t->pid);
+	ret = registers_ask(t, which, got);
+	if (ret) {
+		printf("  not tried: %s\n", strerror(-ret));
+		return true;
+	}
+	for (int i = 0; i < NR_REGISTER_TRIES; i++) {
+		if (!(which & 1U << i))
+			continue;
+		printf("  %-26s%-34s%s\n", register_tries[i].what,
+		       got[i] ? strerror(-got[i]) : register_tries[i].success,
+		       got[i] == want ? "as it should be" : "NOT as it should be");
+		ok &= got[i] == want;
+	}
+	return ok;
+}
+
 int curious(const struct target *t, const char *direct, bool punch)
 {
 	struct page *p = calloc(1, sizeof(*p));
@@ -380,7 +419,8 @@ int curious(const struct target *t, const char *direct, bool punch)
 	else {
 		p->target = t;
 		p->direct = direct;
-		ok = attempt_both(p, &map, punch);
+		ok = attempt_registers(t, map.has_private);
+		ok &= attempt_both(p, &map, punch);
 		printf("%s\n", ok ? "All of it is as it should be." : "Something is NOT as it should be.");
 	}
 	map_free(&map);

@@ -39,7 +39,7 @@ struct row {
 
 /* One for each claim; what never happened stays "not checked", which is a failure. */
 enum {
-	ROW_COUNTS, ROW_PRIVATE_READ, ROW_PRIVATE_WRITE, ROW_SHARED_READ, ROW_SAME_PFN,
+	ROW_COUNTS, ROW_REGISTERS, ROW_PRIVATE_READ, ROW_PRIVATE_WRITE, ROW_SHARED_READ, ROW_SAME_PFN,
 	ROW_ANSWER, ROW_UNSHARED, ROW_GIVEN_BACK, ROW_INTACT, ROW_EXIT, ROW_SCRUBBED_PAGE,
 	ROW_SCRUBBED_ALL, ROW_SAME_AFTER, ROW_KEPT, ROW_KMSG, NR_ROWS
 };
@@ -69,6 +69,7 @@ static const struct {
 	const char *expected;
 } claims[NR_ROWS] = {
 	[ROW_COUNTS] = { "the guest's pages, while it runs", "most private, few shared" },
+	[ROW_REGISTERS] = { "host reads the guest's registers", "refused" },
 	[ROW_PRIVATE_READ] = { "host reads a private page", "SIGBUS" },
 	[ROW_PRIVATE_WRITE] = { "host writes a private page", "SIGBUS" },
 	[ROW_SHARED_READ] = { "host reads a page the guest shared", "the guest's text" },
@@ -193,6 +194,19 @@ static void demo_same_pfn(struct demo *d)
 	       (unsigned long long)d->shared_pfn);
 }
 
+/* By the VMM itself, which has the best right of all. */
+static void demo_registers(struct demo *d)
+{
+	int got[NR_REGISTER_TRIES];
+	int ret = registers_ask(&d->target, 1U << TRY_READ_REGISTER, got);
+
+	if (ret)
+		result(d, ROW_REGISTERS, false, "not checked: %s", strerror(-ret));
+	else
+		result(d, ROW_REGISTERS, got[TRY_READ_REGISTER] == -EPERM, "%s",
+		       got[TRY_READ_REGISTER] ? strerror(-got[TRY_READ_REGISTER]) : "it reads them");
+}
+
 static void demo_ready(struct demo *d, const char *line)
 {
 	char text[64] = "", byte = 0;
@@ -207,6 +221,7 @@ static void demo_ready(struct demo *d, const char *line)
 	d->ready = true;
 
 	demo_counts(d);
+	demo_registers(d);
 
 	sig = probe_read(d->ram + d->private_off, text, 1);
 	result(d, ROW_PRIVATE_READ, sig == SIGBUS, "%s at %#llx", probe_result(sig),

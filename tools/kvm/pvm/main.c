@@ -35,7 +35,7 @@ static void help(void)
 	       "  2    a bad option, number or input file\n"
 	       "  3    the host cannot do it: no /dev/kvm, no pKVM, a kernel without the feature\n"
 	       "  4    the guest had to be stopped: a page destroyed, a crash, a bad exit\n"
-	       "  5    the guest asked for a reset\n"
+	       "  5    the guest asked for a reset, without --reboot\n"
 	       "  124  --timeout ran out\n"
 	       "  128+N ended by signal N; with poke --gpa: the access raised signal N\n",
 	       options_help);

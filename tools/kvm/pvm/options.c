@@ -29,6 +29,7 @@ const char options_help[] =
 	"                   devices, 4M or more; 0: none)\n"
 	"  --seed N         random numbers that the host gives the guest follow from N: for\n"
 	"                   repeatable runs, not for secrets\n"
+	"  --reboot         when the guest asks for a reset, start it again, as a new VM\n"
 	"  --timeout SEC    stop the guest after so many seconds\n"
 	"  --stats json     at the end, print what the guest cost until its init ran, and its end\n"
 	"  --trace FILE     write a line for each exit, request and change of a device there\n"
@@ -38,7 +39,7 @@ const char options_help[] =
 enum {
 	OPT_KERNEL = 256, OPT_INITRD, OPT_APPEND, OPT_MEM, OPT_CPUS, OPT_PROTECTED,
 	OPT_UNPROTECTED, OPT_ANON, OPT_POOL, OPT_TIMEOUT, OPT_STATS, OPT_DISK, OPT_NET,
-	OPT_RNG, OPT_CONSOLE, OPT_SEED, OPT_TRACE, OPT_RECORD,
+	OPT_RNG, OPT_CONSOLE, OPT_SEED, OPT_TRACE, OPT_RECORD, OPT_REBOOT,
 };
 
 static const struct option longopts[] = {
@@ -56,6 +57,7 @@ static const struct option longopts[] = {
 	{ "anon", no_argument, NULL, OPT_ANON },
 	{ "pool", required_argument, NULL, OPT_POOL },
 	{ "seed", required_argument, NULL, OPT_SEED },
+	{ "reboot", no_argument, NULL, OPT_REBOOT },
 	{ "timeout", required_argument, NULL, OPT_TIMEOUT },
 	{ "stats", required_argument, NULL, OPT_STATS },
 	{ "trace", required_argument, NULL, OPT_TRACE },
@@ -217,6 +219,9 @@ static int parse_all(int argc, char **argv, struct pvm_options *opt, bool *prote
 			break;
 		case OPT_RNG:
 			opt->rng = true;
+			break;
+		case OPT_REBOOT:
+			opt->reboot = true;
 			break;
 		case ':':
 			say("%s needs a value (pvm --help lists the options)", argv[optind - 1]);

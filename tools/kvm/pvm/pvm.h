@@ -97,9 +97,11 @@ struct pvm_options {
 	bool seeded;
 	bool rng;
 	bool serial;			/* the only console */
+	bool reboot;			/* a reset is a new start */
 };
 
 struct vm;
+struct register_page;
 
 struct vcpu {
 	struct vm *vm;
@@ -167,6 +169,9 @@ struct vm {
 
 	unsigned int nr_vcpus;
 	struct vcpu vcpu[PVM_MAX_CPUS];
+
+	int registers_fd;
+	struct register_page *registers;	/* of registers.c */
 
 	pthread_mutex_t stop_lock;
 	int stop_fd;			/* eventfd: readable when stopping */
@@ -262,7 +267,10 @@ int image_load(struct vm *vm);
 void image_close(struct vm *vm);
 int fdt_load(struct vm *vm);
 
-/* vcpu.c; PVM_EXIT_* when reported */
+/* vcpu.c; PVM_EXIT_* when reported, but the registers' are 0 or -errno */
+int vcpu_get_pc(struct vcpu *vcpu, uint64_t *pc);
+int vcpu_set_pc(struct vcpu *vcpu, uint64_t pc);
+void vcpu_kick(struct vcpu *vcpu);
 int vcpu_create_all(struct vm *vm);
 int vcpu_start_all(struct vm *vm);
 void vcpu_join_all(struct vm *vm);
@@ -311,10 +319,22 @@ struct target {
 };
 
 int target_open(pid_t pid, struct target *t, bool quiet);
+int target_get(const struct target *t, const char *name);
 int target_take(struct target *t);
 void target_drop(struct target *t);
 bool target_ended(struct target *t, int *sig_fd, int ms);
 void target_close(struct target *t);
+
+/* registers.c: what a host might try on a vCPU's registers */
+enum register_try {
+	TRY_READ_REGISTER, TRY_SET_PC, TRY_INJECT_ABORT, TRY_DEBUG_STEP, NR_REGISTER_TRIES
+};
+
+int registers_open(struct vm *vm);
+void registers_close(struct vm *vm);
+void registers_asked(struct vm *vm);
+void registers_answer(struct vcpu *vcpu);
+int registers_ask(const struct target *t, uint32_t which, int *got);
 
 /* probe.c: touch memory that may not let us */
 int probe_read(const void *addr, void *buf, size_t len);

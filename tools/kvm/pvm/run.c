@@ -46,10 +46,31 @@ static bool run_input(struct vm *vm)
 	return true;
 }
 
-/* The main thread's part: input, signals, time; until something stops the guest. */
-static void run_wait(struct vm *vm, int sig_fd)
+/* What came: true if it stops the guest. */
+static bool run_signal(struct vm *vm, int sig_fd)
 {
-	int64_t end = vm->opt->timeout ? now_ms() + vm->opt->timeout * 1000LL : 0;
+	struct signalfd_siginfo si;
+
+	if (read(sig_fd, &si, sizeof(si)) != sizeof(si))
+		return false;
+	switch (si.ssi_signo) {
+	case SIGWINCH:
+		if (vm->console)
+			virtio_console_resize(vm->console);
+		return false;
+	case SIGUSR2:
+		registers_asked(vm);
+		return false;
+	default:
+		say("stopped by signal %u", si.ssi_signo);
+		vm_stop(vm, PVM_EXIT_SIGNAL + si.ssi_signo);
+		return true;
+	}
+}
+
+/* The main thread's part: input, signals, time; until something stops the guest. */
+static void run_wait(struct vm *vm, int sig_fd, int64_t end)
+{
 	bool input = true;
 
 	for (;;) {
@@ -85,29 +106,18 @@ static void run_wait(struct vm *vm, int sig_fd)
 
 		if (fds[0].revents)
 			return;
-		if (fds[1].revents) {
-			struct signalfd_siginfo si;
-
-			if (read(sig_fd, &si, sizeof(si)) != sizeof(si))
-				continue;
-			if (si.ssi_signo != SIGWINCH) {
-				say("stopped by signal %u", si.ssi_signo);
-				vm_stop(vm, PVM_EXIT_SIGNAL + si.ssi_signo);
-				return;
-			}
-			if (vm->console)
-				virtio_console_resize(vm->console);
-		}
+		if (fds[1].revents && run_signal(vm, sig_fd))
+			return;
 		if (fds[2].revents)
 			input = run_input(vm);
 	}
 }
 
-static int run_guest(struct vm *vm, int sig_fd)
+static int run_guest(struct vm *vm, int sig_fd, int64_t end)
 {
 	int ret;
 
-	ret = memory_init(vm) ?: image_load(vm) ?: fdt_load(vm) ?:
+	ret = registers_open(vm) ?: memory_init(vm) ?: image_load(vm) ?: fdt_load(vm) ?:
 	      vcpu_create_all(vm) ?: vm_init_gic(vm) ?: memory_seal(vm);
 	if (ret)
 		return ret;
@@ -121,7 +131,7 @@ static int run_guest(struct vm *vm, int sig_fd)
 	stats_open(vm);
 	terminal_raw();
 	if (!devices_start(vm) && !vcpu_start_all(vm))
-		run_wait(vm, sig_fd);
+		run_wait(vm, sig_fd, end);
 	else
 		vm_stop(vm, PVM_EXIT_FAIL);
 	/* A vCPU may wait for a device, but no device for a vCPU. */
@@ -141,10 +151,27 @@ static int run_record(struct vm *vm)
 	return PVM_EXIT_USAGE;
 }
 
+/* From its first instruction to its end: a reset is the end, and another VM follows. */
+static int run_life(const struct pvm_options *opt, int sig_fd, int64_t end)
+{
+	struct vm vm;
+	int ret;
+
+	vm_prepare(&vm, opt);
+	ret = image_open(&vm) ?: devices_create(&vm) ?: run_record(&vm) ?: vm_create(&vm) ?:
+	      run_guest(&vm, sig_fd, end);
+	stats_destroy_begin(&vm);
+	vm_destroy(&vm);
+	if (opt->stats)
+		stats_print(&vm, ret);
+	record_close();
+	return ret;
+}
+
 int cmd_run(int argc, char **argv)
 {
 	struct pvm_options opt;
-	struct vm vm;
+	int64_t end = 0;
 	sigset_t set;
 	int sig_fd, ret;
 
@@ -158,6 +185,7 @@ int cmd_run(int argc, char **argv)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGHUP);
 	sigaddset(&set, SIGWINCH);
+	sigaddset(&set, SIGUSR2);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	sig_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -174,14 +202,11 @@ int cmd_run(int argc, char **argv)
 		}
 	}
 
-	vm_prepare(&vm, &opt);
-	ret = image_open(&vm) ?: devices_create(&vm) ?: run_record(&vm) ?: vm_create(&vm) ?:
-	      run_guest(&vm, sig_fd);
-	stats_destroy_begin(&vm);
-	vm_destroy(&vm);
-	if (opt.stats)
-		stats_print(&vm, ret);
-	record_close();
+	if (opt.timeout)
+		end = now_ms() + opt.timeout * 1000LL;
+	do {
+		ret = run_life(&opt, sig_fd, end);
+	} while (ret == PVM_EXIT_RESET && opt.reboot);
 	event_close();
 	close(sig_fd);
 	return ret;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Takes a copy of another process's guest_memfd. Who may do that (ptrace rights) could
+ * Takes a copy of another process's guest_memfd, or of other files of it. Who may do that (ptrace rights) could
  * read the process's memory anyway; the guest's private pages stay out of reach.
  */
 #define _GNU_SOURCE
@@ -16,8 +16,8 @@
 
 #include "pvm.h"
 
-/* The number of the first guest_memfd of the process, or -errno. */
-static int find_fd(pid_t pid)
+/* The number of the process's first file with that in its name, or -errno. */
+static int find_fd(pid_t pid, const char *name)
 {
 	char path[300], link[256];
 	struct dirent *e;
@@ -36,24 +36,35 @@ static int find_fd(pid_t pid)
 		if (n <= 0)
 			continue;
 		link[n] = 0;
-		if (strstr(link, "[kvm-gmem]") || strstr(link, "guest_memfd"))
+		if (strstr(link, name))
 			found = atoi(e->d_name);
 	}
 	closedir(dir);
 	return found;
 }
 
+/* A copy of one of its files, by a part of the name; or -errno. */
+int target_get(const struct target *t, const char *name)
+{
+	int num = find_fd(t->pid, name), fd;
+
+	if (num < 0)
+		return num;
+	fd = syscall(SYS_pidfd_getfd, t->pidfd, num, 0);
+	return fd < 0 ? -errno : fd;
+}
+
 /* Its file, for as long as we need it: we keep the VM alive meanwhile. 0, or -errno. */
 int target_take(struct target *t)
 {
 	struct stat st;
-	int num = find_fd(t->pid);
+	int fd = target_get(t, "[kvm-gmem]");
 
-	if (num < 0)
-		return num;
-	t->fd = syscall(SYS_pidfd_getfd, t->pidfd, num, 0);
-	if (t->fd < 0)
-		return -errno;
+	if (fd == -ENOENT)
+		fd = target_get(t, "guest_memfd");
+	if (fd < 0)
+		return fd;
+	t->fd = fd;
 	if (fstat(t->fd, &st)) {
 		target_drop(t);
 		return -EIO;

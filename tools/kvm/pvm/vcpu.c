@@ -4,6 +4,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stddef.h>
 #include <string.h>
@@ -16,6 +17,8 @@
 /* A guest that faults on one page so often without getting on never will. */
 #define MAX_SAME_FAULT	10000
 
+#define BARRED_MS	5000
+
 #define CORE_REG(name)	(KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE |		\
 			 (offsetof(struct kvm_regs, name) / sizeof(uint32_t)))
 
@@ -23,7 +26,19 @@ static int set_reg(struct vcpu *vcpu, uint64_t id, uint64_t val)
 {
 	struct kvm_one_reg reg = { .id = id, .addr = (uintptr_t)&val };
 
-	return ioctl(vcpu->fd, KVM_SET_ONE_REG, &reg);
+	return ioctl(vcpu->fd, KVM_SET_ONE_REG, &reg) ? -errno : 0;
+}
+
+int vcpu_set_pc(struct vcpu *vcpu, uint64_t pc)
+{
+	return set_reg(vcpu, CORE_REG(regs.pc), pc);
+}
+
+int vcpu_get_pc(struct vcpu *vcpu, uint64_t *pc)
+{
+	struct kvm_one_reg reg = { .id = CORE_REG(regs.pc), .addr = (uintptr_t)pc };
+
+	return ioctl(vcpu->fd, KVM_GET_ONE_REG, &reg) ? -errno : 0;
 }
 
 /*
@@ -84,10 +99,9 @@ static int vcpu_init(struct vcpu *vcpu)
 	if (vcpu->id)
 		return 0;
 
-	if (set_reg(vcpu, CORE_REG(regs.pc), vm->kernel.gpa) ||
-	    set_reg(vcpu, CORE_REG(regs.regs[0]), vm->dtb_start))
-		return -errno;
-	return 0;
+	/* The only registers that a VMM sets, and never once the guest runs. */
+	return vcpu_set_pc(vcpu, vm->kernel.gpa) ?:
+	       set_reg(vcpu, CORE_REG(regs.regs[0]), vm->dtb_start);
 }
 
 /*
@@ -202,11 +216,29 @@ static int vcpu_exit(struct vcpu *vcpu)
 	}
 }
 
+/*
+ * The hypervisor lets no vCPU in after the guest's SYSTEM_OFF or SYSTEM_RESET: the one that
+ * called it is about to say so.
+ */
+static int vcpu_barred(struct vcpu *vcpu)
+{
+	struct pollfd stop = { .fd = vcpu->vm->stop_fd, .events = POLLIN };
+
+	if (poll(&stop, 1, BARRED_MS) > 0)
+		return -1;
+	say("vCPU %u stopped: the hypervisor does not let it run", vcpu->id);
+	return PVM_EXIT_FAIL;
+}
+
 static int vcpu_error(struct vcpu *vcpu, int err)
 {
 	bool memory = vcpu->run->exit_reason == KVM_EXIT_MEMORY_FAULT;
 
 	switch (err) {
+	case EINVAL:
+		if (vcpu->run->exit_reason == KVM_EXIT_FAIL_ENTRY)
+			return vcpu_barred(vcpu);
+		break;
 	case EINTR:
 	case EAGAIN:
 		return -1;
@@ -232,6 +264,23 @@ static int vcpu_error(struct vcpu *vcpu, int err)
 	return PVM_EXIT_FAIL;
 }
 
+/* Has its thread come out of KVM_RUN. immediate_exit before the signal: none is lost between. */
+void vcpu_kick(struct vcpu *vcpu)
+{
+	if (!vcpu->started)
+		return;
+	__atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+	pthread_kill(vcpu->thread, SIGUSR1);
+}
+
+/* Before it looks whether it is to stop, which is what a kick may be for as well. */
+static void vcpu_kicked(struct vcpu *vcpu)
+{
+	if (!__atomic_exchange_n(&vcpu->run->immediate_exit, 0, __ATOMIC_SEQ_CST))
+		return;
+	registers_answer(vcpu);
+}
+
 static void *vcpu_main(void *arg)
 {
 	struct vcpu *vcpu = arg;
@@ -244,6 +293,8 @@ static void *vcpu_main(void *arg)
 			code = vcpu_error(vcpu, errno);
 		else
 			code = vcpu_exit(vcpu);
+		if (code < 0)
+			vcpu_kicked(vcpu);
 	}
 	if (code >= 0)
 		vm_stop(vcpu->vm, code);
@@ -285,15 +336,11 @@ int vcpu_start_all(struct vm *vm)
 	return 0;
 }
 
-/* After vm_stop(). immediate_exit before the signal: none can be lost between. */
+/* After vm_stop(). */
 void vcpu_join_all(struct vm *vm)
 {
-	for (unsigned int i = 0; i < vm->nr_vcpus; i++) {
-		if (!vm->vcpu[i].started)
-			continue;
-		__atomic_store_n(&vm->vcpu[i].run->immediate_exit, 1, __ATOMIC_SEQ_CST);
-		pthread_kill(vm->vcpu[i].thread, SIGUSR1);
-	}
+	for (unsigned int i = 0; i < vm->nr_vcpus; i++)
+		vcpu_kick(&vm->vcpu[i]);
 	for (unsigned int i = 0; i < vm->nr_vcpus; i++) {
 		if (vm->vcpu[i].started)
 			join_interrupted(vm->vcpu[i].thread);

@@ -78,6 +78,7 @@ void vm_prepare(struct vm *vm, const struct pvm_options *opt)
 	memset(vm, 0, sizeof(*vm));
 	vm->opt = opt;
 	vm->kvm_fd = vm->fd = vm->gic_fd = vm->gmem_fd = vm->stop_fd = -1;
+	vm->registers_fd = -1;
 	vm->kernel.fd = vm->initrd.fd = -1;
 	for (unsigned int i = 0; i < ARRAY_SIZE(vm->vcpu); i++)
 		vm->vcpu[i].fd = vm->vcpu[i].stats_fd = -1;
@@ -218,5 +219,6 @@ void vm_destroy(struct vm *vm)
 		close(vm->kvm_fd);
 	if (vm->stop_fd >= 0)
 		close(vm->stop_fd);
+	registers_close(vm);
 	pthread_mutex_destroy(&vm->stop_lock);
 }

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tries the drivers that a protected guest has, /dev/pkvm-share and the one that relinquishes
- * free memory, for tests/drivers.sh: says "guest: NAME ok" or "guest: NAME FAILED: why" for
- * each. Then it waits for a line from the console, so that the host can look at it.
+ * Tries the drivers that a protected guest has, /dev/pkvm-share, the one that relinquishes
+ * free memory and the one that says what is a device, for tests/drivers.sh: says "guest:
+ * NAME ok" or "guest: NAME FAILED: why" for each. Then it waits for a line from the console,
+ * so that the host can look at it.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -22,6 +24,12 @@
 #define PAGE		4096UL
 #define MOST_PAGES	1024UL	/* that one mapping of the driver's may have */
 #define SOME_PAGES	8UL
+
+/* pvm's serial port, and an address where it has nothing. */
+#define UART		0x09000000
+#define UART_LSR	5
+#define LSR_EMPTY	0x60
+#define NOTHING		0x0b000000
 
 static void *map(int fd, size_t pages, int flags, off_t off)
 {
@@ -155,9 +163,44 @@ static bool try_relinquish(void)
 	return true;
 }
 
+/* A byte of a device page, read by a process that may die of it; its status. */
+static int read_device(int fd, off_t addr, off_t reg)
+{
+	int status = -1;
+	pid_t pid = fork();
+
+	if (!pid) {
+		const volatile uint8_t *p = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, addr);
+
+		_exit(p == MAP_FAILED ? 0 : p[reg]);
+	}
+	if (pid > 0 && waitpid(pid, &status, 0) != pid)
+		status = -1;
+	return status;
+}
+
+/* A page that a driver has mapped is a device's, and another that is no memory is nothing. */
+static bool try_mmio(void)
+{
+	int fd = open("/dev/mem", O_RDONLY | O_SYNC), uart, nothing;
+
+	if (fd < 0)
+		return failed("mmio", "open /dev/mem");
+	uart = read_device(fd, UART, UART_LSR);
+	nothing = read_device(fd, NOTHING, 0);
+	close(fd);
+	if (!WIFEXITED(uart) || !(WEXITSTATUS(uart) & LSR_EMPTY))
+		return failed("mmio", "the serial port does not answer");
+	if (!WIFSIGNALED(nothing) || WTERMSIG(nothing) != SIGBUS)
+		return failed("mmio", "what nobody has guarded is a device");
+	put("guest: mmio ok, guarded");
+	return true;
+}
+
 void try_drivers(void)
 {
 	try_share();
 	try_relinquish();
+	try_mmio();
 	listen_to_console("to be looked at");
 }

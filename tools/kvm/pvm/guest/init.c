@@ -59,23 +59,26 @@ bool failed(const char *name, const char *why)
 	return false;
 }
 
-/* A line from the console; the host's sign to go on. */
-bool listen_to_console(const char *why)
+/* A line from the console, the host's sign to go on; NULL if there is none. */
+const char *listen_to_console(const char *why)
 {
-	char line[128];
+	static char line[128];
 
 	put("guest: waits %s", why);
-	if (!fgets(line, sizeof(line), stdin))
-		return failed("console", "no line came");
+	if (!fgets(line, sizeof(line), stdin)) {
+		failed("console", "no line came");
+		return NULL;
+	}
 	line[strcspn(line, "\r\n")] = 0;
 	put("guest: heard '%s'", line);
-	return true;
+	return line;
 }
 
-static void end(void)
+static void end(bool reset)
 {
+	put(reset ? "guest: reset" : "guest: power-off");
 	sync();
-	reboot(RB_POWER_OFF);
+	reboot(reset ? RB_AUTOBOOT : RB_POWER_OFF);
 	for (;;)
 		pause();
 }
@@ -225,16 +228,30 @@ static const char *await(const volatile char *from)
 	return NULL;
 }
 
-int has_word(const char *path, const char *word)
+/* What stands in the file from there on; NULL if the word does not. */
+static const char *find_word(const char *path, const char *word)
 {
-	char text[2048];
+	static char text[2048];
 	int fd = open(path, O_RDONLY);
 	ssize_t len = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
 
 	if (fd >= 0)
 		close(fd);
 	text[len < 0 ? 0 : len] = 0;
-	return !!strstr(text, word);
+	return strstr(text, word);
+}
+
+int has_word(const char *path, const char *word)
+{
+	return !!find_word(path, word);
+}
+
+/* Of a word of the command line; what follows it may follow the value as well. */
+const char *word_value(const char *word)
+{
+	const char *p = find_word("/proc/cmdline", word);
+
+	return p ? p + strlen(word) : "";
 }
 
 /*
@@ -330,6 +347,8 @@ static void dialogue(void)
 
 int main(void)
 {
+	const char *line = NULL;
+
 	setup();
 	banner();
 	if (!use_memory(some_memory()))
@@ -338,8 +357,11 @@ int main(void)
 		try_devices();
 	if (has_word("/proc/cmdline", DRIVERS_WORD))
 		try_drivers();
+	if (has_word("/proc/cmdline", CPUS_WORD))
+		try_cpus();
 	dialogue();
-	put("guest: power-off");
-	end();
+	if (has_word("/proc/cmdline", END_WORD))
+		line = listen_to_console("for its end");
+	end(line && !strcmp(line, "reset"));
 	return 0;
 }

@@ -130,6 +130,26 @@ drawn() {
 	esac
 }
 
+hotplug() {
+	check_guest "its second CPU, off and on 20 times" \
+		"(set -e; cd /sys/devices/system/cpu/cpu1; for i in \$(seq 20); do echo 0 >online; test \$(nproc) = 1; echo 1 >online; test \$(taskset -c 1 nproc) = 1; done)"
+}
+
+# shown N TEXT: so often, on its console.
+shown() { [ "$(grep -c "$2" $dir/console)" -ge "$1" ]; }
+
+# A new VM, which finds the disk as the old one left it.
+reboots() {
+	prompts=$(grep -c "[#] \$" $dir/console)
+	echo "cd /; reboot" >&3
+	await shown 2 "debian login: "; check $? "it reboots"
+	echo root >&3
+	await shown $((prompts + 1)) "[#] $"; check $? "logged in again"
+	[ "$(cat $dir/messages)" = "pvm: the guest asked for a reset" ]; check $? "and that is all"
+	: >$dir/messages
+	echo poweroff >&3
+}
+
 # The guest's kernel and ours of what they saw.
 kernel_log() {
 	guest "mount -t debugfs none /sys/kernel/debug; cat /sys/kernel/debug/dma-pool*/io_tlb_nslabs /sys/kernel/debug/dma-pool*/io_tlb_used_hiwater"
@@ -145,20 +165,22 @@ mkdir -p $dir/disk
 tap pvm0 10.0.2.1; check $? "a TAP device"
 on_disk put_big; check $? "a file of 64 MiB, by the host"
 start --kernel /boot/Image --disk /dev/vda --net tap=pvm0 --rng --mem 256M --cpus 2 \
-	--append "root=/dev/vda rw quiet" --timeout 3000 "$@"
+	--append "root=/dev/vda rw quiet" --timeout 3000 --reboot "$@"
 log_in
 pvm map $pvm --watch 3 >$dir/map 2>$dir/map-messages &
 watch=$!
 about
 disk
 load
+hotplug
 kernel_log
 kill -0 $watch; check $? "the map was still being drawn"
 check_guest "a copy, on its disk" "cmp /root/big /root/copy"
-guest "cd /; poweroff"
+in_silence
+kill $watch 2>/dev/null
+reboots
 wait $pvm; check $? "the guest powers off"
 exec 3>&-
-kill $watch 2>/dev/null
 drawn "$@"
 in_silence
 on_disk cmp $dir/disk/root/big $dir/disk/root/copy; check $? "the copy, by the host"

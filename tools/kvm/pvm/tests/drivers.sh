@@ -16,6 +16,7 @@ guest() {
 		--append "quiet pvm.drivers $words" "$@"
 	await said "waits to be looked at"; check $? "$what: the guest runs"
 	said "share ok"; check $? "$what: /dev/pkvm-share"
+	said "mmio ok, guarded"; check $? "$what: MMIO guard"
 }
 
 finish() {

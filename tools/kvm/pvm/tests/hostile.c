@@ -39,6 +39,9 @@
 #define HVC_SHARE	0xc6000003UL
 #define HVC_UNSHARE	0xc6000004UL
 #define HVC_OFF		0x84000008UL
+/* MMIO guard */
+#define HVC_ENROLL	0xc6000006UL
+#define HVC_GUARD	0xc6000007UL
 
 /* The header of an Image, and a stack. */
 asm(
@@ -252,10 +255,22 @@ static bool works(uint64_t dev)
 	return false;
 }
 
+/* A guest that has enrolled says which pages are devices': nothing else is, from then on. */
+static void guard_devices(void)
+{
+	if (call_hyp(HVC_ENROLL, 0, 0))
+		return;
+	call_hyp(HVC_GUARD, UART, 1);
+	for (uint64_t i = 0; i < VIRTIO_NR; i++)
+		call_hyp(HVC_GUARD, VIRTIO_BASE + i * VIRTIO_STEP, 1);
+	text("hostile: enrolled in MMIO guard\r\n");
+}
+
 static __attribute__((used)) void guest_main(void)
 {
 	uint64_t devs[VIRTIO_NR], nr = 0, written = 0, resets = 0, rounds = 0, disk = 0;
 
+	guard_devices();
 	for (uint64_t dev = VIRTIO_BASE; nr < VIRTIO_NR && read32(dev); dev += VIRTIO_STEP) {
 		devs[nr++] = dev;
 		if (read32(dev + VIRTIO_MMIO_DEVICE_ID) == VIRTIO_ID_BLOCK)

@@ -15,6 +15,9 @@ run() {
 	pvm run --kernel "$kernel" --mem 64M --disk /tmp/hostile.disk --rng $net --timeout $patience "$@" \
 		</dev/null >/tmp/hostile.out 2>/tmp/hostile.err
 	check $? "$*: the guest powers off"
+	case $* in --protected*)
+		grep -aq "^hostile: enrolled" /tmp/hostile.out; check $? "$*: enrolled in MMIO guard" ;;
+	esac
 	grep -a "^hostile: [0-9]* desc" /tmp/hostile.out; check $? "$*: it came to its end"
 	grep -aq "^hostile: the disk works" /tmp/hostile.out; check $? "$*: the disk still works"
 	grep -q "waits for a reset" /tmp/hostile.err; check $? "$*: devices asked for a reset"

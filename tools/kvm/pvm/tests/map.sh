@@ -91,10 +91,10 @@ protected() {
 	cat $dir/map
 
 	poke "a file"
-	lines 14 "  as it should be"
+	lines 18 "  as it should be"
 	lines 2 "SIGBUS"
 	lines 3 "Bad address"
-	lines 1 "Operation not permitted"
+	lines 5 "Operation not permitted"
 	cat $dir/poke
 	[ ! -e /dev/nullb0 ] || poke "a block device" --direct /dev/nullb0
 	watch
@@ -102,7 +102,7 @@ protected() {
 	# One that loses pages need not survive it.
 	guest --protected
 	poke "and PUNCH_HOLE" --punch
-	lines 18 "  as it should be"
+	lines 22 "  as it should be"
 	lines 4 "destroyed\|zeroes"
 	pvm map $pvm >$dir/map; check $? "map, with two pages destroyed"
 	counter=$(cat /sys/kernel/debug/kvm/"$pvm"-*/gmem_pages_reclaimed 2>/dev/null)
@@ -120,7 +120,7 @@ unprotected() {
 	[ "$(count private $dir/map)" = 0 ]; check $? "map: nothing is private"
 	[ "$(count shared $dir/map)" -gt 2000 ]; check $? "map: all is shared"
 	poke "unprotected"
-	lines 6 "  as it should be"
+	lines 9 "  as it should be"
 	finish
 }
 

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What a host might try on the registers of a guest that runs.
+ *
+ * KVM takes a vCPU's ioctls from the process that made the VM only. Any other gets EIO,
+ * whatever file descriptors it has got hold of, and that says nothing of who owns the
+ * registers. So `pvm run` tries it itself where `pvm poke` and `pvm demo` ask for it, on
+ * vCPU 0, by that vCPU's thread, between one KVM_RUN and the next: the vCPU is locked
+ * while it runs.
+ *
+ * Who asks has taken a copy of our page (target_get()), which needs ptrace rights. It says
+ * there what to try, and sends SIGUSR2.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "pvm.h"
+
+#define PAGE_NAME	"pvm-registers"
+#define TRIES		6000
+#define PAUSE_US	10000
+
+/* Both processes have it; the numbers are atomic. */
+struct register_page {
+	uint32_t asked, answered;	/* how often; the same when nobody waits */
+	uint32_t which;			/* of enum register_try, as bits */
+	int32_t got[NR_REGISTER_TRIES];	/* 0 or -errno */
+};
+
+/* Reported; PVM_EXIT_*. */
+int registers_open(struct vm *vm)
+{
+	vm->registers_fd = memfd_create(PAGE_NAME, MFD_CLOEXEC);
+	if (vm->registers_fd >= 0 && !ftruncate(vm->registers_fd, sizeof(*vm->registers)))
+		vm->registers = mmap(NULL, sizeof(*vm->registers), PROT_READ | PROT_WRITE,
+				     MAP_SHARED, vm->registers_fd, 0);
+	if (vm->registers && vm->registers != MAP_FAILED)
+		return 0;
+
+	vm->registers = NULL;
+	say("memfd: %s", strerror(errno));
+	return PVM_EXIT_FAIL;
+}
+
+void registers_close(struct vm *vm)
+{
+	if (vm->registers)
+		munmap(vm->registers, sizeof(*vm->registers));
+	if (vm->registers_fd >= 0)
+		close(vm->registers_fd);
+}
+
+/* Nothing changes by it: what is written is what was there, if the host may know that. */
+static int try_set_pc(struct vcpu *vcpu)
+{
+	uint64_t pc = 0;
+	int ret = vcpu_get_pc(vcpu, &pc);
+
+	return vcpu_set_pc(vcpu, ret ? 0 : pc);
+}
+
+static int try_inject_abort(struct vcpu *vcpu)
+{
+	struct kvm_vcpu_events events = { .exception.ext_dabt_pending = 1 };
+
+	return ioctl(vcpu->fd, KVM_SET_VCPU_EVENTS, &events) ? -errno : 0;
+}
+
+static int try_debug_step(struct vcpu *vcpu)
+{
+	struct kvm_guest_debug debug = {
+		.control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP,
+	};
+	int ret = ioctl(vcpu->fd, KVM_SET_GUEST_DEBUG, &debug) ? -errno : 0;
+
+	debug.control = 0;
+	if (!ret && ioctl(vcpu->fd, KVM_SET_GUEST_DEBUG, &debug))
+		say("cannot end the debugging of vCPU %u: %s", vcpu->id, strerror(errno));
+	return ret;
+}
+
+static int try_one(struct vcpu *vcpu, enum register_try what)
+{
+	uint64_t pc;
+
+	switch (what) {
+	case TRY_READ_REGISTER:
+		return vcpu_get_pc(vcpu, &pc);
+	case TRY_SET_PC:
+		return try_set_pc(vcpu);
+	case TRY_INJECT_ABORT:
+		return try_inject_abort(vcpu);
+	case TRY_DEBUG_STEP:
+		return try_debug_step(vcpu);
+	default:
+		return -EINVAL;
+	}
+}
+
+/* SIGUSR2 came: has vCPU 0's thread leave the guest. */
+void registers_asked(struct vm *vm)
+{
+	vcpu_kick(&vm->vcpu[0]);
+}
+
+/* By each vCPU's thread, outside of the guest; most often there is nothing to do. */
+void registers_answer(struct vcpu *vcpu)
+{
+	struct register_page *page = vcpu->vm->registers;
+	uint32_t asked = __atomic_load_n(&page->asked, __ATOMIC_SEQ_CST);
+
+	if (vcpu->id || asked == page->answered)
+		return;
+	for (int i = 0; i < NR_REGISTER_TRIES; i++) {
+		if (page->which & 1U << i)
+			page->got[i] = try_one(vcpu, i);
+		event("vCPU %u: asked to try %d on its registers: %d", vcpu->id, i, page->got[i]);
+	}
+	__atomic_store_n(&page->answered, asked, __ATOMIC_SEQ_CST);
+}
+
+static int ask(const struct target *t, struct register_page *page, uint32_t which, int *got)
+{
+	uint32_t nr = page->answered + 1;
+
+	page->which = which;
+	__atomic_store_n(&page->asked, nr, __ATOMIC_SEQ_CST);
+	if (syscall(SYS_pidfd_send_signal, t->pidfd, SIGUSR2, NULL, 0))
+		return -errno;
+	for (int i = 0; i < TRIES; i++) {
+		if (__atomic_load_n(&page->answered, __ATOMIC_SEQ_CST) == nr) {
+			for (int j = 0; j < NR_REGISTER_TRIES; j++)
+				got[j] = page->got[j];
+			return 0;
+		}
+		usleep(PAUSE_US);
+	}
+	return -ETIMEDOUT;
+}
+
+/* Has the target try these, as bits; what came of each in got[]. 0, or -errno. */
+int registers_ask(const struct target *t, uint32_t which, int *got)
+{
+	int fd = target_get(t, PAGE_NAME), ret;
+	struct register_page *page;
+
+	if (fd < 0)
+		return fd;
+	page = mmap(NULL, sizeof(*page), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	ret = page == MAP_FAILED ? -errno : ask(t, page, which, got);
+	if (page != MAP_FAILED)
+		munmap(page, sizeof(*page));
+	close(fd);
+	return ret;
+}
