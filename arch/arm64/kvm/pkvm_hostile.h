@@ -45,7 +45,9 @@ enum hostile_class {
 #define HOSTILE_FLAGS		BIT(15)
 #define HOSTILE_VGIC		BIT(16)
 #define HOSTILE_SERRORS		BIT(17)
-#define HOSTILE_MODES		GENMASK(17, 0)
+/* With HOSTILE_KVM: a pointer to nowhere. Only where no other thread is at work in the VM. */
+#define HOSTILE_WILD		BIT(18)
+#define HOSTILE_MODES		GENMASK(18, 0)
 
 /* A vCPU of the target; the attacker's own state, by vcpu_id. */
 #define HOSTILE_MAX_VCPUS	16

@@ -208,6 +208,25 @@ static u64 random_debug(struct hostile_vcpu *hv, unsigned int word)
 	}
 }
 
+/*
+ * Other threads of the VMM may follow the pointer meanwhile, and get along with a copy. What EL2
+ * could believe is different there.
+ */
+static u64 other_kvm(struct hostile_record *r, struct kvm *kvm, struct hostile_vcpu *hv)
+{
+	struct kvm *other = r->other_kvm;
+
+	if (hostile.modes & HOSTILE_WILD && hostile_random(hv) & 1)
+		return hostile_random(hv);
+
+	memcpy(other, kvm, sizeof(*other));
+	other->arch.pkvm.handle = hostile_random(hv);
+	other->arch.flags = hostile_random(hv);
+	other->arch.vcpu_features[0] = hostile_random(hv);
+	other->arch.midr_el1 = hostile_random(hv);
+	return (u64)other;
+}
+
 static u64 value_for(const struct hostile_field *f, struct kvm_vcpu *vcpu, unsigned int word)
 {
 	struct hostile_vcpu *hv = hostile_vcpu(vcpu);
@@ -236,10 +255,7 @@ static u64 value_for(const struct hostile_field *f, struct kvm_vcpu *vcpu, unsig
 	case FILL_VSE:
 		return vcpu->arch.hcr_el2 | HCR_VSE;
 	case FILL_KVM:
-		/* Another vCPU's thread may follow it meanwhile: then it has to be readable. */
-		if (atomic_read(&vcpu->kvm->online_vcpus) > 1 || hostile_random(hv) & 1)
-			return (u64)r->other_kvm;
-		return hostile_random(hv);
+		return other_kvm(r, vcpu->kvm, hv);
 	default:
 		return hostile_random(hv);
 	}
@@ -255,6 +271,13 @@ static void save_field(struct hostile_record *r, unsigned int i, struct kvm_vcpu
 	}
 }
 
+/* Other vCPUs' threads find their targets by it: without, interrupts between vCPUs are lost. */
+static bool is_needed(const struct hostile_field *f, unsigned int done)
+{
+	return f->offset + done == offsetof(struct kvm_vcpu, arch.ctxt.sys_regs[MPIDR_EL1]) &&
+	       !(hostile.modes & HOSTILE_IDS);
+}
+
 static void smash_field(struct hostile_record *r, unsigned int i, struct kvm_vcpu *vcpu)
 {
 	const struct hostile_field *f = &fields[i];
@@ -265,7 +288,8 @@ static void smash_field(struct hostile_record *r, unsigned int i, struct kvm_vcp
 		u64 value = value_for(f, vcpu, done / 8);
 
 		step = min(f->size - done, (u32)sizeof(value));
-		memcpy(r->given + f->at + done, &value, step);
+		if (!is_needed(f, done))
+			memcpy(r->given + f->at + done, &value, step);
 	}
 }
 

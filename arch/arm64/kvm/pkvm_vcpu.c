@@ -21,9 +21,6 @@
 #include <asm/kvm_pkvm_vcpu.h>
 #include <asm/spectre.h>
 
-extern s32 kvm_nvhe_sym(pvm_arch_workaround)[PVM_NR_WORKAROUNDS];
-extern bool kvm_nvhe_sym(pvm_trng_available);
-
 static s32 workaround_answer(enum mitigation_state state, s32 unaffected)
 {
 	switch (state) {

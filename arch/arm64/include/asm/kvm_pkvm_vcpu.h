@@ -6,6 +6,8 @@
 
 #include <linux/types.h>
 
+#include <asm/hyp_image.h>
+
 /* ARM_SMCCC_ARCH_WORKAROUND_1 to 3: what EL2 answers of the host's mitigations. */
 #define PVM_NR_WORKAROUNDS	3
 
@@ -21,12 +23,15 @@ struct pkvm_vcpu_power {
 	bool on_again;
 };
 
+#ifdef __KVM_NVHE_HYPERVISOR__
 extern s32 pvm_arch_workaround[PVM_NR_WORKAROUNDS];
 extern bool pvm_trng_available;
-
-#ifndef __KVM_NVHE_HYPERVISOR__
+#else
 struct kvm_mp_state;
 struct kvm_vcpu;
+
+extern s32 kvm_nvhe_sym(pvm_arch_workaround)[PVM_NR_WORKAROUNDS];
+extern bool kvm_nvhe_sym(pvm_trng_available);
 
 void pkvm_init_guest_services(void);
 

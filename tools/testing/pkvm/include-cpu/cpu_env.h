@@ -142,6 +142,7 @@ static inline bool esr_fsc_is_translation_fault(unsigned long esr)
 #define ARM_EXCEPTION_TRAP		2
 #define ARM_EXCEPTION_IL		3
 #define ARM_EXCEPTION_PKVM_MEMREQ	4
+#define ARM_EXCEPTION_PKVM_OFF		5
 
 /* Registers that are in the hardware, of one CPU and one guest at a time. */
 

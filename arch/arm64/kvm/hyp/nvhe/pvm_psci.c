@@ -8,6 +8,7 @@
  */
 #include <kvm/arm_hypercalls.h>
 
+#include <linux/array_size.h>
 #include <linux/kvm_host.h>
 
 #include <uapi/linux/psci.h>
@@ -94,15 +95,17 @@ bool pvm_may_enter(struct pkvm_hyp_vcpu *hyp_vcpu)
  * pvm_refusal() - what the host hears when a protected vCPU does not enter
  * @hyp_vcpu: one for which pvm_may_enter() was false
  *
- * When the guest has ended itself the host may not have heard of it yet: it is interrupted, and
- * soon finds the vCPU stopped. Else one that is off is as good as one in an illegal state.
+ * One that is off is as good as one in an illegal state. That the guest has ended itself the host
+ * may not have heard yet: it goes on until it has, and stops the vCPU then.
  *
  * Return: an exception code.
  */
 int pvm_refusal(struct pkvm_hyp_vcpu *hyp_vcpu)
 {
-	return READ_ONCE(pkvm_hyp_vcpu_to_hyp_vm(hyp_vcpu)->pvm.off) ? ARM_EXCEPTION_IRQ :
-								       ARM_EXCEPTION_IL;
+	if (READ_ONCE(pkvm_hyp_vcpu_to_hyp_vm(hyp_vcpu)->pvm.off))
+		return ARM_EXCEPTION_PKVM_OFF;
+
+	return ARM_EXCEPTION_IL;
 }
 
 /* vCPUs that the host has not given to EL2 do not exist for the guest. */
