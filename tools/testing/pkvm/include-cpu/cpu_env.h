@@ -137,12 +137,11 @@ static inline bool esr_fsc_is_translation_fault(unsigned long esr)
 
 #define ARM_EXCEPTION_CODE(x)	((x) & ~(1U << 31))
 #define ARM_SERROR_PENDING(x)	(!!((x) & (1U << 31)))
-#define ARM_EXCEPTION_IRQ		0
-#define ARM_EXCEPTION_EL1_SERROR	1
-#define ARM_EXCEPTION_TRAP		2
-#define ARM_EXCEPTION_IL		3
-#define ARM_EXCEPTION_PKVM_MEMREQ	4
-#define ARM_EXCEPTION_PKVM_OFF		5
+/* From 0 on. */
+enum {
+	ARM_EXCEPTION_IRQ, ARM_EXCEPTION_EL1_SERROR, ARM_EXCEPTION_TRAP, ARM_EXCEPTION_IL,
+	ARM_EXCEPTION_PKVM_MEMREQ, ARM_EXCEPTION_PKVM_OFF,
+};
 
 /* Registers that are in the hardware, of one CPU and one guest at a time. */
 
