@@ -186,6 +186,23 @@ own_sources() {
 		while IFS= read -r f; do [ ! -e "$TOP/$f" ] || printf '%s\n' "$f"; done
 }
 
+# The commit that a result is of, taken when the run begins; "+" is for what is not committed.
+commit_here() {
+	local dirty=
+	[ -z "$(git_here status --porcelain --untracked-files=normal 2>/dev/null)" ] || dirty=+
+	printf '%s%s\n' "$(git_here rev-parse --short=8 HEAD 2>/dev/null || echo unknown)" "$dirty"
+}
+
+# keep NAME COMMIT COMMAND TITLE: a result, from standard input, into out/result/NAME.txt, where
+# scripts/evidence finds it.
+keep() {
+	mkdir -p "$OUT/result"
+	{
+		printf 'title: %s\ncommand: %s\ncommit: %s\ndate: %s\n\n' "$4" "$3" "$2" "$(date -u +%F)"
+		cat
+	} >"$OUT/result/$1.txt"
+}
+
 # The patches, in order.
 series() { sed -e 's/#.*//' -e 's/[[:space:]]*$//' -e '/^$/d' "$TOP/patches/series" 2>/dev/null || true; }
 

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Bugs on purpose: each mutants/*.patch is a bug in the kernel's pure logic, applied to a copy
 # of it. Says which test finds it first; fails if none does, or if a patch does not apply any
-# more. mutants/run.sh DIR [NAME...], for all mutants or for those.
+# more. mutants/run.sh DIR [NAME...], for all mutants or for those. What it prints of all of
+# them is in DIR/report afterwards.
 #
 # The layers, in order: "tables" are page_transition_test and gmem_range_test, "cpu" is
 # pvm_exit_test, pvm_power_test and pvm_smccc_test, which alone look at a vCPU's context, power
@@ -173,24 +174,33 @@ build_fixed
 build_fixed_cpu
 patches=("$here"/mutants/*.patch)
 [ $# -eq 0 ] || patches=("${@/#/$here/mutants/}")
-missed=0
-declare -A by
-for p in "${patches[@]}"; do
-	p=${p%.patch}.patch
-	copy_sources "$dir/mutant"
-	if ! patch -s -p1 -d "$dir/mutant" <"$p" >"$dir/log" 2>&1; then
-		result='MISSED       the patch does not apply any more'
-	elif ! result=$(hunt "$p"); then
-		result="MISSED       ${result:-}"
-	fi
-	layer=${result%% *}
-	by[$layer]=$((${by[$layer]:-0} + 1))
-	[ "$layer" != MISSED ] || missed=$((missed + 1))
-	printf '%-40s %s\n' "$(basename "$p" .patch)" "$(cut -c 1-110 <<<"$result")"
-done
-printf '%d mutants:' ${#patches[@]}
-for layer in tables cpu exhaustive random large MISSED; do
-	printf ' %s %d' $layer "${by[$layer]:-0}"
-done
-printf '\n'
-[ $missed -eq 0 ]
+# Fails if one is missed.
+hunt_all() {
+	local missed=0 p layer result
+	local -A by
+	for p in "${patches[@]}"; do
+		p=${p%.patch}.patch
+		copy_sources "$dir/mutant"
+		if ! patch -s -p1 -d "$dir/mutant" <"$p" >"$dir/log" 2>&1; then
+			result='MISSED       the patch does not apply any more'
+		elif ! result=$(hunt "$p"); then
+			result="MISSED       ${result:-}"
+		fi
+		layer=${result%% *}
+		by[$layer]=$((${by[$layer]:-0} + 1))
+		[ "$layer" != MISSED ] || missed=$((missed + 1))
+		printf '%-40s %s\n' "$(basename "$p" .patch)" "$(cut -c 1-110 <<<"$result")"
+	done
+	printf '%d mutants:' ${#patches[@]}
+	for layer in tables cpu exhaustive random large MISSED; do
+		printf ' %s %d' $layer "${by[$layer]:-0}"
+	done
+	printf '\n'
+	[ $missed -eq 0 ]
+}
+
+if [ $# -gt 0 ]; then
+	hunt_all
+else
+	hunt_all | tee "$dir/report"
+fi
