@@ -81,6 +81,10 @@ bench: ## count exits and instructions, ours beside the base kernel's, into out/
 	@scripts/build x86
 	@scripts/bench
 
+.PHONY: evidence
+evidence: ## write docs/evidence.md, with what mutants, coverage, soak and bench left in out/result
+	@scripts/evidence
+
 .PHONY: check
 check: ## unit tests, checkpatch, sparse and shellcheck; boots nothing
 	@scripts/unit
