@@ -87,7 +87,8 @@ int pkvm_vcpu_check_features(struct kvm_vcpu *vcpu, unsigned long features)
 {
 	const unsigned long allowed = BIT(KVM_ARM_VCPU_PSCI_0_2) |
 				      BIT(KVM_ARM_VCPU_PTRAUTH_ADDRESS) |
-				      BIT(KVM_ARM_VCPU_PTRAUTH_GENERIC);
+				      BIT(KVM_ARM_VCPU_PTRAUTH_GENERIC) |
+				      BIT(KVM_ARM_VCPU_SVE);
 
 	if (!vcpu_is_protected(vcpu))
 		return 0;

@@ -48,6 +48,7 @@ void pvm_reset_vcpu(struct pkvm_hyp_vcpu *hyp_vcpu, const struct pvm_entry_point
 		sctlr |= SCTLR_ELx_EE;
 
 	memset(ctxt, 0, sizeof(*ctxt));
+	pvm_reset_sve(vcpu);
 	ctxt->regs.pc = entry->pc;
 	ctxt->regs.regs[0] = entry->r0;
 	ctxt->regs.pstate = PSTATE_RESET;

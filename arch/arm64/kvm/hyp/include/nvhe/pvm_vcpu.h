@@ -16,6 +16,7 @@
 
 struct kvm_vcpu;
 struct pkvm_hyp_vcpu;
+struct pkvm_hyp_vm;
 
 /*
  * A vCPU runs in state ON only. OFF -> CLAIMED -> ON_PENDING is done by the vCPU that calls
@@ -72,6 +73,11 @@ void pvm_sync_vcpu(struct pkvm_hyp_vcpu *hyp_vcpu, int exit_code);
 /* pvm_reset.c */
 u64 pvm_mpidr(const struct kvm_vcpu *vcpu);
 void pvm_reset_vcpu(struct pkvm_hyp_vcpu *hyp_vcpu, const struct pvm_entry_point *entry);
+
+/* pvm_sve.c */
+size_t pvm_hyp_vcpu_size(struct pkvm_hyp_vm *vm);
+int pvm_init_sve(struct pkvm_hyp_vcpu *hyp_vcpu, unsigned int max_vl);
+void pvm_reset_sve(struct kvm_vcpu *vcpu);
 
 /* pvm_psci.c */
 bool pvm_may_enter(struct pkvm_hyp_vcpu *hyp_vcpu);
