@@ -6,7 +6,9 @@
  * that reads what it can reach of a guest after every exit, and overwrites what it can reach
  * before every entry, and lives on to tell. It sleeps until a test names a VMM in debugfs:
  *
- *   kvm/pkvm_hostile/target	the VMM's process id, "all", or "off"; forgets everything else
+ *   kvm/pkvm_hostile/target	the VMM's process id, "all", or "off"; forgets everything else.
+ *				"control PID": that VMM's guests that are not protected, which
+ *				are watched and nothing else
  *   kvm/pkvm_hostile/watch	"ANTITAG MASK": look for words w with (~w & MASK) == ANTITAG
  *   kvm/pkvm_hostile/smash	"MODES [SEED [GADGET [EXCEPT]]]": HOSTILE_* of what is overwritten
  *   kvm/pkvm_hostile/attack	single attacks, see pkvm_hostile_attack.c
@@ -78,7 +80,8 @@ static bool is_target(struct kvm_vcpu *vcpu)
 {
 	pid_t target = READ_ONCE(hostile.target);
 
-	return (target < 0 || target == current->tgid) && kvm_vm_is_protected(vcpu->kvm);
+	return (target < 0 || target == current->tgid) &&
+	       kvm_vm_is_protected(vcpu->kvm) != hostile.control;
 }
 
 /* Of a data abort: is there memory, as far as the VMM is concerned? */
@@ -155,8 +158,11 @@ static bool has_run(struct kvm_vcpu *vcpu)
 
 void __pkvm_hostile_before_entry(struct kvm_vcpu *vcpu)
 {
-	if (is_target(vcpu) && has_run(vcpu))
-		hostile_smash_entry(vcpu);
+	if (!is_target(vcpu) || !has_run(vcpu) || hostile.control)
+		return;
+	/* While the vCPU's memory is as the host left it. */
+	hostile_attack_entry(vcpu);
+	hostile_smash_entry(vcpu);
 }
 
 static void account_exit(struct kvm_vcpu *vcpu, enum hostile_class class)
@@ -167,6 +173,7 @@ static void account_exit(struct kvm_vcpu *vcpu, enum hostile_class class)
 	hv->exits++;
 	hv->last = class;
 	hv->func = vcpu_get_reg(vcpu, 0);
+	hv->completed = hostile_nr_completed(vcpu);
 	WRITE_ONCE(hostile.kvm, vcpu->kvm);
 }
 
@@ -185,14 +192,16 @@ void __pkvm_hostile_after_exit(struct kvm_vcpu *vcpu, int ret)
 		hostile_watch_exit(vcpu, class);
 	}
 	hostile_smash_exit(vcpu, class);
-	if (target)
-		hostile_attack_exit(vcpu, class);
+	if (target && !hostile.control)
+		hostile_attack_exit(vcpu);
 }
 
 /* The key stays: a vCPU may be in the guest, and has yet to be restored. */
 static void switch_off(void)
 {
 	WRITE_ONCE(hostile.target, 0);
+	if (hostile.other_kvm)
+		kvm_put_kvm(hostile.other_kvm);
 	hostile_forget_findings();
 	hostile_forget_attacks();
 	memset(nr_exits, 0, sizeof(nr_exits));
@@ -203,9 +212,11 @@ static void switch_off(void)
 static int set_target(char *line)
 {
 	pid_t target = -1;
-	bool off = !strcmp(line, "off");
+	bool off = !strcmp(line, "off"), control = strstarts(line, "control ");
 	int ret;
 
+	if (control)
+		line += strlen("control ");
 	if (!off && strcmp(line, "all") && (kstrtoint(line, 0, &target) || target <= 0))
 		return -EINVAL;
 
@@ -215,6 +226,7 @@ static int set_target(char *line)
 	ret = hostile_smash_init();
 	if (ret)
 		return ret;
+	hostile.control = control;
 	WRITE_ONCE(hostile.target, target);
 	if (!static_key_enabled(&pkvm_hostile_on))
 		static_branch_enable(&pkvm_hostile_on);
@@ -232,6 +244,19 @@ static int set_watch(char *line)
 	return 0;
 }
 
+/* For HOSTILE_WILD: the VMM's first VM, if it is not the one that is attacked. */
+static void find_other_kvm(void)
+{
+	struct kvm *newest = hostile_get_vm(true), *oldest = hostile_get_vm(false);
+
+	if (newest != oldest && !hostile.other_kvm)
+		swap(hostile.other_kvm, oldest);
+	if (oldest)
+		kvm_put_kvm(oldest);
+	if (newest)
+		kvm_put_kvm(newest);
+}
+
 static int set_smash(char *line)
 {
 	u64 seed = hostile.seed, gadget = 0;
@@ -245,6 +270,8 @@ static int set_smash(char *line)
 	hostile.gadget = gadget;
 	hostile.except = except;
 	seed_vcpus();
+	if (modes & HOSTILE_WILD)
+		find_other_kvm();
 	WRITE_ONCE(hostile.modes, modes);
 	return 0;
 }

@@ -47,7 +47,9 @@ enum hostile_class {
 #define HOSTILE_SERRORS		BIT(17)
 /* With HOSTILE_KVM: a pointer to nowhere. Only where no other thread is at work in the VM. */
 #define HOSTILE_WILD		BIT(18)
-#define HOSTILE_MODES		GENMASK(18, 0)
+/* What the host has of the whole VM. Again only where no other thread is at work in it. */
+#define HOSTILE_VM		BIT(19)
+#define HOSTILE_MODES		GENMASK(19, 0)
 
 /* A vCPU of the target; the attacker's own state, by vcpu_id. */
 #define HOSTILE_MAX_VCPUS	16
@@ -56,11 +58,13 @@ struct hostile_vcpu {
 	u64 random;
 	u64 exits;
 	u64 func;			/* R0 at the last exit */
+	u64 completed;			/* at the last exit: hostile_nr_completed() */
 	enum hostile_class last;
 };
 
 struct hostile {
 	pid_t target;			/* tgid of the VMM, 0: nobody, -1: every one */
+	bool control;			/* not its protected VMs, but the others; only watched */
 	u64 anti_tag;			/* the complement of what is looked for */
 	u64 tag_mask;			/* 0: nothing is looked for */
 	u32 modes;
@@ -68,6 +72,7 @@ struct hostile {
 	u64 seed;
 	u64 gadget;			/* where the guest's PC is to go, 0: anywhere */
 	struct kvm *kvm;		/* the VM that was seen last, never followed */
+	struct kvm *other_kvm;		/* another one of the VMM's, held, to be pointed at */
 	struct hostile_vcpu vcpu[HOSTILE_MAX_VCPUS];
 };
 
@@ -100,7 +105,10 @@ void hostile_field_name(u32 offset, char *buf, size_t size);
 
 /* pkvm_hostile_attack.c: single attacks */
 int hostile_attack(char *line);
-void hostile_attack_exit(struct kvm_vcpu *vcpu, enum hostile_class class);
+struct kvm *hostile_get_vm(bool newest);
+u64 hostile_nr_completed(struct kvm_vcpu *vcpu);
+void hostile_attack_entry(struct kvm_vcpu *vcpu);
+void hostile_attack_exit(struct kvm_vcpu *vcpu);
 void hostile_show_attacks(struct seq_file *m);
 void hostile_forget_attacks(void);
 
@@ -117,6 +125,7 @@ struct hostile_order {
 
 int hostile_find_field(const char *name);
 int hostile_field_words(int field);
+void *hostile_field_word(int field, struct kvm_vcpu *vcpu, u32 index, size_t *size);
 const struct hostile_order *hostile_next_order(struct kvm_vcpu *vcpu, unsigned int *nr);
 
 #endif /* __KVM_ARM_PKVM_HOSTILE_H */

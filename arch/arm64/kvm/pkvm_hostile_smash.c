@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The hostile host's writing half: before an entry the fields of the host's struct kvm_vcpu
- * get other values, after the exit the host gets back what it needs to live on.
+ * The hostile host's writing half: before an entry the fields of the host's struct kvm_vcpu,
+ * and of its struct kvm, get other values, after the exit the host gets back what it needs to
+ * live on.
  *
  * What EL2 wrote at the exit stays: a word that still has the attacker's value was not written
  * by EL2, and becomes what it was. Everything here runs with interrupts off between the two
@@ -31,6 +32,7 @@ enum hostile_fill {
 	FILL_VSESR,
 	FILL_VSE,
 	FILL_KVM,
+	FILL_FLIP,
 };
 
 struct hostile_field {
@@ -39,6 +41,7 @@ struct hostile_field {
 	u32 offset, size;
 	u32 at;				/* where in a CPU's record */
 	enum hostile_fill fill;
+	bool of_vm;			/* in struct kvm */
 	bool guests;			/* belongs to the guest: EL2 has nothing to say there */
 	bool restore;			/* whatever EL2 wrote */
 };
@@ -47,6 +50,11 @@ struct hostile_field {
 	.name = #_member, .modes = (_modes), .fill = FILL_##_fill,	\
 	.offset = offsetof(struct kvm_vcpu, _member),			\
 	.size = sizeof_field(struct kvm_vcpu, _member), __VA_ARGS__ }
+
+#define VM_FIELD(_fill, _member) {					\
+	.name = "kvm." #_member, .modes = HOSTILE_VM, .fill = FILL_##_fill, \
+	.offset = offsetof(struct kvm, _member),			\
+	.size = sizeof_field(struct kvm, _member), .of_vm = true }
 
 static struct hostile_field fields[] = {
 	FIELD(HOSTILE_REGS, RANDOM, arch.ctxt.regs.regs, .guests = true),
@@ -88,11 +96,32 @@ static struct hostile_field fields[] = {
 	FIELD(HOSTILE_VGIC, RANDOM, arch.vgic_cpu.vgic_v3.vgic_lr, .restore = true),
 	FIELD(HOSTILE_VGIC, RANDOM, arch.vgic_cpu.vgic_v3.vgic_hcr, .restore = true),
 	FIELD(HOSTILE_VGIC, RANDOM, arch.vgic_cpu.vgic_v3.used_lrs, .restore = true),
+	/* Features and identity: EL2 took what it takes of them when it made the VM. */
+	VM_FIELD(RANDOM, created_vcpus),
+	VM_FIELD(RANDOM, arch.flags),
+	VM_FIELD(RANDOM, arch.vcpu_features),
+	VM_FIELD(RANDOM, arch.id_regs),
+	VM_FIELD(RANDOM, arch.midr_el1),
+	VM_FIELD(RANDOM, arch.revidr_el1),
+	VM_FIELD(RANDOM, arch.aidr_el1),
+	VM_FIELD(RANDOM, arch.ctr_el0),
+	VM_FIELD(RANDOM, arch.fgu),
+	VM_FIELD(RANDOM, arch.mmu.vtcr),
+	VM_FIELD(RANDOM, arch.vgic.vgic_model),
+	VM_FIELD(RANDOM, arch.timer_data),
+	VM_FIELD(RANDOM, arch.pkvm.handle),
+	VM_FIELD(FLIP, arch.pkvm.is_protected),
+	/* Single registers, for orders. */
+	FIELD(0, RANDOM, arch.ctxt.sys_regs[MPIDR_EL1], .guests = true),
+	FIELD(0, RANDOM, arch.ctxt.sys_regs[SCTLR_EL1], .guests = true),
+	FIELD(0, RANDOM, arch.ctxt.sys_regs[TTBR0_EL1], .guests = true),
+	FIELD(0, RANDOM, arch.ctxt.sys_regs[VBAR_EL1], .guests = true),
 };
 
 /* What one CPU did to the vCPU that it is about to enter. */
 struct hostile_record {
 	struct kvm_vcpu *vcpu;
+	struct kvm *kvm;		/* its own, whatever vcpu->kvm says meanwhile */
 	DECLARE_BITMAP(active, ARRAY_SIZE(fields));
 	u8 *saved, *given;
 	struct kvm *other_kvm;		/* a copy that is no VM, to be pointed at */
@@ -145,6 +174,21 @@ int hostile_field_words(int field)
 	return DIV_ROUND_UP(fields[field].size, sizeof(u64));
 }
 
+static void *field_at(const struct hostile_field *f, struct kvm_vcpu *vcpu, struct kvm *kvm)
+{
+	return (f->of_vm ? (void *)kvm : (void *)vcpu) + f->offset;
+}
+
+/* Where word @index of a field is, outside of all entries; @size: how much of it there is. */
+void *hostile_field_word(int field, struct kvm_vcpu *vcpu, u32 index, size_t *size)
+{
+	const struct hostile_field *f = &fields[field];
+	u32 at = index * sizeof(u64);
+
+	*size = min(f->size - at, (u32)sizeof(u64));
+	return field_at(f, vcpu, vcpu->kvm) + at;
+}
+
 /* Words of 64 bits have an index; what EL2 shows is named by it. */
 void hostile_field_name(u32 offset, char *buf, size_t size)
 {
@@ -153,7 +197,7 @@ void hostile_field_name(u32 offset, char *buf, size_t size)
 	for (i = 0; i < ARRAY_SIZE(fields); i++) {
 		const struct hostile_field *f = &fields[i];
 
-		if (offset >= f->offset && offset < f->offset + f->size) {
+		if (!f->of_vm && offset >= f->offset && offset < f->offset + f->size) {
 			snprintf(buf, size, "%s[%u]", f->name, (offset - f->offset) / 8);
 			return;
 		}
@@ -210,14 +254,21 @@ static u64 random_debug(struct hostile_vcpu *hv, unsigned int word)
 
 /*
  * Other threads of the VMM may follow the pointer meanwhile, and get along with a copy. What EL2
- * could believe is different there.
+ * could believe is different there. Where there are none, it may also lead nowhere, or to a VM
+ * that EL2 has pinned as well.
  */
 static u64 other_kvm(struct hostile_record *r, struct kvm *kvm, struct hostile_vcpu *hv)
 {
 	struct kvm *other = r->other_kvm;
 
-	if (hostile.modes & HOSTILE_WILD && hostile_random(hv) & 1)
-		return hostile_random(hv);
+	if (hostile.modes & HOSTILE_WILD) {
+		u64 which = hostile_random(hv) % 3;
+
+		if (which == 0)
+			return hostile_random(hv);
+		if (which == 1 && hostile.other_kvm)
+			return (u64)hostile.other_kvm;
+	}
 
 	memcpy(other, kvm, sizeof(*other));
 	other->arch.pkvm.handle = hostile_random(hv);
@@ -256,6 +307,8 @@ static u64 value_for(const struct hostile_field *f, struct kvm_vcpu *vcpu, unsig
 		return vcpu->arch.hcr_el2 | HCR_VSE;
 	case FILL_KVM:
 		return other_kvm(r, vcpu->kvm, hv);
+	case FILL_FLIP:
+		return !*(u8 *)field_at(f, vcpu, r->kvm);
 	default:
 		return hostile_random(hv);
 	}
@@ -266,16 +319,16 @@ static void save_field(struct hostile_record *r, unsigned int i, struct kvm_vcpu
 	const struct hostile_field *f = &fields[i];
 
 	if (!test_and_set_bit(i, r->active)) {
-		memcpy(r->saved + f->at, (void *)vcpu + f->offset, f->size);
-		memcpy(r->given + f->at, (void *)vcpu + f->offset, f->size);
+		memcpy(r->saved + f->at, field_at(f, vcpu, r->kvm), f->size);
+		memcpy(r->given + f->at, field_at(f, vcpu, r->kvm), f->size);
 	}
 }
 
 /* Other vCPUs' threads find their targets by it: without, interrupts between vCPUs are lost. */
 static bool is_needed(const struct hostile_field *f, unsigned int done)
 {
-	return f->offset + done == offsetof(struct kvm_vcpu, arch.ctxt.sys_regs[MPIDR_EL1]) &&
-	       !(hostile.modes & HOSTILE_IDS);
+	return !f->of_vm && !(hostile.modes & HOSTILE_IDS) &&
+	       f->offset + done == offsetof(struct kvm_vcpu, arch.ctxt.sys_regs[MPIDR_EL1]);
 }
 
 static void smash_field(struct hostile_record *r, unsigned int i, struct kvm_vcpu *vcpu)
@@ -358,6 +411,7 @@ void hostile_smash_entry(struct kvm_vcpu *vcpu)
 	if (hostile_random(hv) % 4)
 		modes &= ~HOSTILE_VGIC;
 
+	r->kvm = vcpu->kvm;
 	bitmap_zero(r->active, ARRAY_SIZE(fields));
 	for (i = 0; i < ARRAY_SIZE(fields); i++) {
 		if (fields[i].modes & modes)
@@ -372,7 +426,7 @@ void hostile_smash_entry(struct kvm_vcpu *vcpu)
 
 	r->vcpu = vcpu;
 	for_each_set_bit(i, r->active, ARRAY_SIZE(fields))
-		memcpy((void *)vcpu + fields[i].offset, r->given + fields[i].at, fields[i].size);
+		memcpy(field_at(&fields[i], vcpu, r->kvm), r->given + fields[i].at, fields[i].size);
 }
 
 /* The width in which EL2 writes a field. */
@@ -405,7 +459,7 @@ static void look_at_field(struct hostile_record *r, const struct hostile_field *
 static void restore_field(struct hostile_record *r, const struct hostile_field *f,
 			  struct kvm_vcpu *vcpu)
 {
-	u8 *now = (void *)vcpu + f->offset, *given = r->given + f->at, *saved = r->saved + f->at;
+	u8 *now = field_at(f, vcpu, r->kvm), *given = r->given + f->at, *saved = r->saved + f->at;
 	unsigned int step = grain(f), i;
 
 	/* Those of an exit are EL2's to set, and those of the entry are over. */

@@ -144,6 +144,10 @@ struct pkvm_vm {
 #define PKVM_VM_ANON_CODE	(1U << 1)	/* payload in anonymous memory */
 #define PKVM_VM_VGIC		(1U << 2)
 #define PKVM_VM_MANUAL_START	(1U << 3)	/* vCPUs but the first stay off */
+#define PKVM_VM_SVE		(1U << 4)
+/* The same, with vectors of at most @vq times 16 bytes instead of the longest there are. */
+#define PKVM_VM_SVE_VQ_SHIFT	8
+#define PKVM_VM_SVE_VQ(vq)	(PKVM_VM_SVE | (vq) << PKVM_VM_SVE_VQ_SHIFT)
 
 /* Whether this host runs protected VMs, and backs them by guest_memfd. */
 bool pkvm_supported(void);

@@ -30,6 +30,8 @@
 /* The complement of what all have in common, which may stand in memory. */
 #define SECRETS_MASK		0xfffffffcff000000
 #define SECRETS_ANTI_TAG	0xa13d18fc58000000
+/* Secrets with SECRETS_CONTROL differ from all others in this bit. */
+#define SECRETS_CONTROL_BIT	39
 
 /* Which register: x0-x30 have their own numbers. */
 #define SECRETS_SP		31
@@ -41,6 +43,8 @@
 #define SECRETS_MEMORY		142	/* what was written is not there */
 #define SECRETS_TIMER		143
 #define SECRETS_COUNTER		144
+#define SECRETS_MPIDR		145	/* not the vCPU's place in memory */
+#define SECRETS_ID		146	/* in the order of each_id_reg */
 
 /* A report: kind in bits 63-56, site in 55-48, which in 47-32, and 32 bits of what differs. */
 #define SECRETS_CHANGED		1	/* expected ^ found */
@@ -49,10 +53,12 @@
 #define SECRETS_BAD_START	4	/* a vCPU started where or how it should not */
 #define SECRETS_DONE		5	/* all is over; iterations */
 #define SECRETS_ALLOWED		6	/* exceptions that the host may cause; how many */
-#define SECRETS_READY		7	/* all memory is there: what the host does now counts */
+/* All memory is there: what the host does now counts. 32 bits that stand for all ID registers. */
+#define SECRETS_READY		7
 
 /* x0 at the start: iterations in bits 31-0, vCPUs in 39-32, and these. */
 #define SECRETS_GUARD		40	/* enroll in MMIO guard, where it is offered */
+#define SECRETS_CONTROL		41	/* secrets that are no harm where they lie about */
 #define SECRETS_SITE_SHIFT	48	/* 1 + the only site to be run, 0: all */
 
 #ifndef __ASSEMBLER__

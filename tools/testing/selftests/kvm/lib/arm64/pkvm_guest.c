@@ -180,6 +180,29 @@ static void add_vcpu(struct pkvm_vm *vm, int id)
 	TEST_ASSERT(vcpu->run != MAP_FAILED, "mmap of a vCPU: errno %d", errno);
 }
 
+/* Shorter vectors than KVM's: a subset of its lengths, all those up to the longest. */
+static void limit_sve(struct pkvm_vcpu *vcpu, unsigned int max_vq)
+{
+	u64 vls[KVM_ARM64_SVE_VLS_WORDS];
+	struct kvm_one_reg reg = { KVM_REG_ARM64_SVE_VLS, (u64)vls };
+
+	TEST_ASSERT(!ioctl(vcpu->fd, KVM_GET_ONE_REG, &reg), "vector lengths: errno %d", errno);
+	vls[0] &= ~0ULL >> (64 - max_vq);
+	TEST_ASSERT(!ioctl(vcpu->fd, KVM_SET_ONE_REG, &reg), "vectors of %u bytes: errno %d",
+		    16 * max_vq, errno);
+}
+
+static void init_sve(struct pkvm_vcpu *vcpu)
+{
+	unsigned int max_vq = vcpu->vm->flags >> PKVM_VM_SVE_VQ_SHIFT;
+	int feature = KVM_ARM_VCPU_SVE;
+
+	if (max_vq)
+		limit_sve(vcpu, max_vq);
+	TEST_ASSERT(!ioctl(vcpu->fd, KVM_ARM_VCPU_FINALIZE, &feature), "finalize SVE: errno %d",
+		    errno);
+}
+
 /* One vCPU is to run by itself. What the PC of the others is, their CPU_ON decides. */
 static void init_vcpu(struct pkvm_vcpu *vcpu)
 {
@@ -192,8 +215,12 @@ static void init_vcpu(struct pkvm_vcpu *vcpu)
 	init.features[0] |= 1U << KVM_ARM_VCPU_PSCI_0_2;
 	if (vcpu->id)
 		init.features[0] |= 1U << KVM_ARM_VCPU_POWER_OFF;
+	if (vcpu->vm->flags & PKVM_VM_SVE)
+		init.features[0] |= 1U << KVM_ARM_VCPU_SVE;
 	TEST_ASSERT(!ioctl(vcpu->fd, KVM_ARM_VCPU_INIT, &init),
 		    "vCPU init: errno %d", errno);
+	if (vcpu->vm->flags & PKVM_VM_SVE)
+		init_sve(vcpu);
 	TEST_ASSERT(!ioctl(vcpu->fd, KVM_SET_ONE_REG, &reg), "pc: errno %d", errno);
 }
 

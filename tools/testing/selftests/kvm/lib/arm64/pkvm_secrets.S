@@ -40,6 +40,7 @@
 #define D_CPU		0x4a8
 #define D_FP		0x4b0		/* FPCR, FPSR */
 #define D_TAKEN		0x500		/* like D_GPR, when an exception is taken */
+#define D_ID		0x600		/* of vCPU 0: ID registers */
 
 /* Flags of a site */
 #define F_X(n)		(1 << (n))	/* xN is given, and no secret */
@@ -171,19 +172,47 @@
 	bl	compare
 	.endm
 
+	/* What the CPU says that it is. CTR and the like are the host's to say. */
+	.macro	each_id_reg do
+	.set	nr_id, 0
+	.irp	reg, midr_el1, id_aa64pfr0_el1, id_aa64pfr1_el1, s3_0_c0_c4_2, s3_0_c0_c4_4, \
+		s3_0_c0_c4_5, id_aa64dfr0_el1, id_aa64dfr1_el1, id_aa64isar0_el1, \
+		id_aa64isar1_el1, id_aa64isar2_el1, id_aa64mmfr0_el1, id_aa64mmfr1_el1, \
+		id_aa64mmfr2_el1, s3_0_c0_c7_3, s3_0_c0_c7_4
+	\do	\reg, nr_id
+	.set	nr_id, nr_id + 1
+	.endr
+	.endm
+
+	.macro	remember_id_reg reg, n
+	mrs	x1, \reg
+	str	x1, [x19, #D_ID + 8 * \n]
+	eor	x9, x1, x9, ror #7
+	.endm
+
+	.macro	check_id_reg reg, n
+	mrs	x4, \reg
+	ldr	x3, [x6, #D_ID + 8 * \n]
+	mov	x2, #(SECRETS_ID + \n)
+	bl	compare
+	.endm
+
 	.section .rodata
 	.balign	4096
 	.globl	pkvm_secrets_start
 pkvm_secrets_start:
 	adr	x19, pkvm_secrets_start + SECRETS_DATA
-	mrs	x21, mpidr_el1
-	and	x21, x21, #0xff
+	bl	this_place
 	str	x21, [x19, #D_CPU]
 	adr	x1, vectors
 	msr	vbar_el1, x1
 	mov	x1, #(3 << 20)
 	msr	cpacr_el1, x1
 	isb
+	mrs	x1, mpidr_el1
+	and	x1, x1, #0xff
+	cmp	x1, x21
+	b.ne	gadget
 	cbz	x21, primary
 
 	/* A secondary: as vCPU 0 asked for it, and once for each time that it did. */
@@ -207,9 +236,11 @@ primary:
 	tbz	x0, #SECRETS_GUARD, 1f
 	bl	enroll
 1:	bl	touch_all
+	mov	x9, #0
+	each_id_reg remember_id_reg
 	mov	x22, #0
 	mov	x0, #SECRETS_READY
-	mov	x1, #0
+	eor	x1, x9, x9, lsr #32
 	mov	x2, #0
 	bl	report
 
@@ -237,8 +268,12 @@ next_iteration:
 	movk	x20, #(SECRETS_LOW << 8), lsl #16
 	orr	x20, x20, x21, lsl #32
 	orr	x20, x20, x1
+	ldr	x1, [x19, #D_CONTEXT]
+	ubfx	x1, x1, #SECRETS_CONTROL, #1
+	eor	x20, x20, x1, lsl #SECRETS_CONTROL_BIT
 	str	x20, [x19, #D_COMMON]
 	bl	look_at_counter
+	bl	look_at_ids
 	cbnz	x21, 1f
 	bl	wake_others
 1:	mov	x22, #0
@@ -413,6 +448,24 @@ look_at_counter:
 	bl	report
 	ret	x28
 1:	ret
+
+	/* x21: which vCPU's image this is. */
+this_place:
+	adr	x21, pkvm_secrets_start
+	ubfx	x21, x21, #SECRETS_IMAGE_SHIFT, #8
+	ret
+
+	/* The same CPU at every look, and all of them alike but for their numbers. */
+look_at_ids:
+	mov	x28, x30
+	mrs	x4, mpidr_el1
+	mov	x3, #0x80000000
+	orr	x3, x3, x21
+	mov	x2, #SECRETS_MPIDR
+	bl	compare
+	sub	x6, x19, x21, lsl #SECRETS_IMAGE_SHIFT
+	each_id_reg check_id_reg
+	ret	x28
 
 	/* x0: kind, x1: 32 bits, x2: which. Keeps x5-x8, x19-x28. */
 report:
