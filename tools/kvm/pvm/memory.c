@@ -245,7 +245,7 @@ static void *map_aligned(uint64_t size)
 	return (void *)aligned;
 }
 
-static int memory_init_anon(struct vm *vm)
+static int memory_create_anon(struct vm *vm)
 {
 	struct kvm_userspace_memory_region slot = {
 		.guest_phys_addr = PVM_RAM_BASE,
@@ -274,7 +274,7 @@ static int memory_init_anon(struct vm *vm)
 	return 0;
 }
 
-static int memory_init_gmem(struct vm *vm)
+static int memory_create_gmem(struct vm *vm)
 {
 	struct kvm_create_guest_memfd create = {
 		.size = vm->opt->mem,
@@ -310,13 +310,21 @@ static int memory_init_gmem(struct vm *vm)
 }
 
 /* Reported; PVM_EXIT_*. */
-int memory_init(struct vm *vm)
+int memory_create(struct vm *vm)
 {
-	int ret = vm->opt->anon ? memory_init_anon(vm) : memory_init_gmem(vm);
+	int ret = vm->opt->anon ? memory_create_anon(vm) : memory_create_gmem(vm);
 
 	if (vm->ram == MAP_FAILED)
 		vm->ram = NULL;
 	return ret;
+}
+
+void memory_destroy(struct vm *vm)
+{
+	if (vm->ram)
+		munmap(vm->ram, vm->opt->mem);
+	if (vm->gmem_fd >= 0)
+		close(vm->gmem_fd);
 }
 
 /*

@@ -220,7 +220,8 @@ uint64_t pool_default(const struct pvm_options *opt);
 uint64_t pool_disk_share(const struct pvm_options *opt);
 
 /* memory.c */
-int memory_init(struct vm *vm);
+int memory_create(struct vm *vm);
+void memory_destroy(struct vm *vm);
 int memory_read(struct vm *vm, uint64_t gpa, void *buf, size_t len);
 int memory_write(struct vm *vm, uint64_t gpa, const void *buf, size_t len);
 int memory_pread(struct vm *vm, uint64_t gpa, int fd, uint64_t pos, size_t len);
@@ -255,7 +256,8 @@ int gmem_next_run(int fd, uint64_t offset, uint64_t end, struct gmem_run *run);
 /* vm.c; PVM_EXIT_* when reported */
 void vm_prepare(struct vm *vm, const struct pvm_options *opt);
 int vm_create(struct vm *vm);
-int vm_init_gic(struct vm *vm);
+int gic_create(struct vm *vm);
+void gic_destroy(struct vm *vm);
 int vm_irq_line(struct vm *vm, unsigned int spi, bool level);
 int vm_ioeventfd(struct vm *vm, uint64_t gpa, int fd);
 void vm_stop(struct vm *vm, int code);
@@ -272,12 +274,13 @@ int vcpu_get_pc(struct vcpu *vcpu, uint64_t *pc);
 int vcpu_set_pc(struct vcpu *vcpu, uint64_t pc);
 void vcpu_kick(struct vcpu *vcpu);
 int vcpu_create_all(struct vm *vm);
+void vcpu_destroy_all(struct vm *vm);
 int vcpu_start_all(struct vm *vm);
 void vcpu_join_all(struct vm *vm);
 
 /* serial.c: ns16550a */
 struct serial *serial_create(struct vm *vm, int out_fd);
-void serial_destroy(struct serial *s);
+void serial_destroy(struct serial *s);	/* or of NULL */
 void serial_access(struct serial *s, uint64_t reg, uint8_t *data, bool is_write);
 size_t serial_input_room(struct serial *s);
 void serial_input(struct serial *s, const uint8_t *buf, size_t len);
@@ -299,6 +302,7 @@ void console_input(struct vm *vm, const uint8_t *buf, size_t len);
 
 /* stats.c: --stats */
 void stats_open(struct vm *vm);
+void stats_close(struct vm *vm);
 void stats_begin(struct vm *vm);
 void stats_console(struct vm *vm, uint8_t byte);
 void stats_destroy_begin(struct vm *vm);

@@ -117,8 +117,8 @@ static int run_guest(struct vm *vm, int sig_fd, int64_t end)
 {
 	int ret;
 
-	ret = registers_open(vm) ?: memory_init(vm) ?: image_load(vm) ?: fdt_load(vm) ?:
-	      vcpu_create_all(vm) ?: vm_init_gic(vm) ?: memory_seal(vm);
+	ret = registers_open(vm) ?: memory_create(vm) ?: image_load(vm) ?: fdt_load(vm) ?:
+	      vcpu_create_all(vm) ?: gic_create(vm) ?: memory_seal(vm);
 	if (ret)
 		return ret;
 
@@ -151,6 +151,21 @@ static int run_record(struct vm *vm)
 	return PVM_EXIT_USAGE;
 }
 
+/* Each takes what its counterpart has made: what was made last goes first. */
+static void run_destroy(struct vm *vm)
+{
+	stats_close(vm);
+	serial_destroy(vm->serial);
+	gic_destroy(vm);
+	vcpu_destroy_all(vm);
+	memory_destroy(vm);
+	registers_close(vm);
+	vm_destroy(vm);
+	record_close();
+	devices_destroy(vm);
+	image_close(vm);
+}
+
 /* From its first instruction to its end: a reset is the end, and another VM follows. */
 static int run_life(const struct pvm_options *opt, int sig_fd, int64_t end)
 {
@@ -161,10 +176,9 @@ static int run_life(const struct pvm_options *opt, int sig_fd, int64_t end)
 	ret = image_open(&vm) ?: devices_create(&vm) ?: run_record(&vm) ?: vm_create(&vm) ?:
 	      run_guest(&vm, sig_fd, end);
 	stats_destroy_begin(&vm);
-	vm_destroy(&vm);
+	run_destroy(&vm);
 	if (opt->stats)
 		stats_print(&vm, ret);
-	record_close();
 	return ret;
 }
 

@@ -61,6 +61,8 @@ struct serial *serial_create(struct vm *vm, int out_fd)
 
 void serial_destroy(struct serial *s)
 {
+	if (!s)
+		return;
 	pthread_mutex_destroy(&s->lock);
 	free(s);
 }

@@ -115,6 +115,14 @@ void stats_open(struct vm *vm)
 	}
 }
 
+void stats_close(struct vm *vm)
+{
+	for (unsigned int i = 0; i < vm->nr_vcpus; i++) {
+		if (vm->vcpu[i].stats_fd >= 0)
+			close(vm->vcpu[i].stats_fd);
+	}
+}
+
 /* How much of guest memory the host has allocated by now. */
 static uint64_t resident(struct vm *vm)
 {

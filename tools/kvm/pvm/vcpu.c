@@ -76,6 +76,16 @@ int vcpu_create_all(struct vm *vm)
 	return 0;
 }
 
+/* Once their threads have ended, or where they never began. */
+void vcpu_destroy_all(struct vm *vm)
+{
+	for (unsigned int i = 0; i < vm->nr_vcpus; i++) {
+		if (vm->vcpu[i].run)
+			munmap(vm->vcpu[i].run, vm->vcpu[i].run_size);
+		close(vm->vcpu[i].fd);
+	}
+}
+
 /* Features that EL2 lets a protected guest have, and no others. */
 static int vcpu_init(struct vcpu *vcpu)
 {

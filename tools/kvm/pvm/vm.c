@@ -7,7 +7,6 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "pvm.h"
@@ -72,7 +71,10 @@ static int vm_ipa_bits(struct vm *vm)
 	return bits;
 }
 
-/* Nothing is open yet; vm_destroy() is allowed from here on. */
+/*
+ * Nothing is there yet: from here on, whatever destroys or closes a part of the VM may be
+ * called, and takes what its counterpart has made of it.
+ */
 void vm_prepare(struct vm *vm, const struct pvm_options *opt)
 {
 	memset(vm, 0, sizeof(*vm));
@@ -137,7 +139,7 @@ static int gic_attr(struct vm *vm, uint32_t group, uint64_t attr, void *val)
 }
 
 /* GICv3 without an ITS. After the vCPUs are made. Reported; PVM_EXIT_*. */
-int vm_init_gic(struct vm *vm)
+int gic_create(struct vm *vm)
 {
 	struct kvm_create_device create = { .type = KVM_DEV_TYPE_ARM_VGIC_V3 };
 	uint64_t dist = PVM_GICD_BASE, redist = PVM_GICR_BASE;
@@ -158,6 +160,12 @@ int vm_init_gic(struct vm *vm)
 		return PVM_EXIT_FAIL;
 	}
 	return 0;
+}
+
+void gic_destroy(struct vm *vm)
+{
+	if (vm->gic_fd >= 0)
+		close(vm->gic_fd);
 }
 
 int vm_irq_line(struct vm *vm, unsigned int spi, bool level)
@@ -192,33 +200,14 @@ void vm_stop(struct vm *vm, int code)
 	write_all(vm->stop_fd, &one, sizeof(one));
 }
 
-/* After the vCPU threads have ended, or where they never began. */
+/* What vm_create() has made. */
 void vm_destroy(struct vm *vm)
 {
-	for (unsigned int i = 0; i < vm->nr_vcpus; i++) {
-		if (vm->vcpu[i].run)
-			munmap(vm->vcpu[i].run, vm->vcpu[i].run_size);
-		if (vm->vcpu[i].stats_fd >= 0)
-			close(vm->vcpu[i].stats_fd);
-		if (vm->vcpu[i].fd >= 0)
-			close(vm->vcpu[i].fd);
-	}
-	if (vm->serial)
-		serial_destroy(vm->serial);
-	devices_destroy(vm);
-	image_close(vm);
-	if (vm->ram)
-		munmap(vm->ram, vm->opt->mem);
-	if (vm->gmem_fd >= 0)
-		close(vm->gmem_fd);
-	if (vm->gic_fd >= 0)
-		close(vm->gic_fd);
 	if (vm->fd >= 0)
 		close(vm->fd);
 	if (vm->kvm_fd >= 0)
 		close(vm->kvm_fd);
 	if (vm->stop_fd >= 0)
 		close(vm->stop_fd);
-	registers_close(vm);
 	pthread_mutex_destroy(&vm->stop_lock);
 }
