@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "pvm.h"
+#include "registers_page.h"
 
 #define CANDIDATES	64
 /* What an attempt returns beside 0, -errno and the number of a signal. */
@@ -377,7 +378,7 @@ static const struct {
 	[TRY_DEBUG_STEP] = { "debug a step", "it would stop there" },
 };
 
-/* pvm has to try these itself: see registers.c. Returns whether all was as it should be. */
+/* pvm has to try these itself: see registers_page.h. Returns whether all was as it should be. */
 static bool attempt_registers(const struct target *t, bool protected)
 {
 	int got[NR_REGISTER_TRIES], want = protected ? -EPERM : 0, ret;

@@ -20,6 +20,7 @@
 
 #include "pvm.h"
 #include "demo.h"
+#include "registers_page.h"
 
 #define FD_TRIES	1000
 #define FD_PAUSE_US	10000

@@ -101,7 +101,7 @@ struct pvm_options {
 };
 
 struct vm;
-struct register_page;
+struct registers_page;
 
 struct vcpu {
 	struct vm *vm;
@@ -137,6 +137,10 @@ struct stats {
 	uint64_t private, shared, absent;
 };
 
+/* An access of a vCPU to what is not memory. */
+typedef void (*mmio_fn)(struct vm *vm, uint64_t addr, uint8_t *data, uint32_t len,
+			bool is_write);
+
 /* A file that is loaded into guest memory. */
 struct image_file {
 	const char *path;
@@ -169,9 +173,10 @@ struct vm {
 
 	unsigned int nr_vcpus;
 	struct vcpu vcpu[PVM_MAX_CPUS];
+	mmio_fn mmio;
 
 	int registers_fd;
-	struct register_page *registers;	/* of registers.c */
+	struct registers_page *registers;	/* of registers_answer.c */
 
 	pthread_mutex_t stop_lock;
 	int stop_fd;			/* eventfd: readable when stopping */
@@ -275,7 +280,10 @@ int vcpu_set_pc(struct vcpu *vcpu, uint64_t pc);
 void vcpu_kick(struct vcpu *vcpu);
 int vcpu_create_all(struct vm *vm);
 void vcpu_destroy_all(struct vm *vm);
-int vcpu_start_all(struct vm *vm);
+int vcpu_init(struct vcpu *vcpu);
+
+/* vcpu_run.c; PVM_EXIT_* when reported */
+int vcpu_start_all(struct vm *vm, mmio_fn mmio);
 void vcpu_join_all(struct vm *vm);
 
 /* serial.c: ns16550a */
@@ -284,6 +292,9 @@ void serial_destroy(struct serial *s);	/* or of NULL */
 void serial_access(struct serial *s, uint64_t reg, uint8_t *data, bool is_write);
 size_t serial_input_room(struct serial *s);
 void serial_input(struct serial *s, const uint8_t *buf, size_t len);
+
+/* bus.c */
+void bus_access(struct vm *vm, uint64_t addr, uint8_t *data, uint32_t len, bool is_write);
 
 /* rtc.c */
 void rtc_access(uint64_t reg, uint8_t *data, uint32_t len, bool is_write);
@@ -329,11 +340,7 @@ void target_drop(struct target *t);
 bool target_ended(struct target *t, int *sig_fd, int ms);
 void target_close(struct target *t);
 
-/* registers.c: what a host might try on a vCPU's registers */
-enum register_try {
-	TRY_READ_REGISTER, TRY_SET_PC, TRY_INJECT_ABORT, TRY_DEBUG_STEP, NR_REGISTER_TRIES
-};
-
+/* registers_answer.c, registers_ask.c: see registers_page.h */
 int registers_open(struct vm *vm);
 void registers_close(struct vm *vm);
 void registers_asked(struct vm *vm);

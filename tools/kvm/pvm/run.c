@@ -130,7 +130,7 @@ static int run_guest(struct vm *vm, int sig_fd, int64_t end)
 
 	stats_open(vm);
 	terminal_raw();
-	if (!devices_start(vm) && !vcpu_start_all(vm))
+	if (!devices_start(vm) && !vcpu_start_all(vm, bus_access))
 		run_wait(vm, sig_fd, end);
 	else
 		vm_stop(vm, PVM_EXIT_FAIL);

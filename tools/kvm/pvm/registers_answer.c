@@ -1,42 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a host might try on the registers of a guest that runs.
- *
- * KVM takes a vCPU's ioctls from the process that made the VM only. Any other gets EIO,
- * whatever file descriptors it has got hold of, and that says nothing of who owns the
- * registers. So `pvm run` tries it itself where `pvm poke` and `pvm demo` ask for it, on
- * vCPU 0, by that vCPU's thread, between one KVM_RUN and the next: the vCPU is locked
- * while it runs.
- *
- * Who asks has taken a copy of our page (target_get()), which needs ptrace rights. It says
- * there what to try, and sends SIGUSR2.
+ * What pvm tries on the registers of its own guest, where it is asked to. See
+ * registers_page.h.
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "pvm.h"
-
-#define PAGE_NAME	"pvm-registers"
-#define TRIES		6000
-#define PAUSE_US	10000
-
-/* Both processes have it; the numbers are atomic. */
-struct register_page {
-	uint32_t asked, answered;	/* how often; the same when nobody waits */
-	uint32_t which;			/* of enum register_try, as bits */
-	int32_t got[NR_REGISTER_TRIES];	/* 0 or -errno */
-};
+#include "registers_page.h"
 
 /* Reported; PVM_EXIT_*. */
 int registers_open(struct vm *vm)
 {
-	vm->registers_fd = memfd_create(PAGE_NAME, MFD_CLOEXEC);
+	vm->registers_fd = memfd_create(REGISTERS_PAGE_NAME, MFD_CLOEXEC);
 	if (vm->registers_fd >= 0 && !ftruncate(vm->registers_fd, sizeof(*vm->registers)))
 		vm->registers = mmap(NULL, sizeof(*vm->registers), PROT_READ | PROT_WRITE,
 				     MAP_SHARED, vm->registers_fd, 0);
@@ -112,7 +92,7 @@ void registers_asked(struct vm *vm)
 /* By each vCPU's thread, outside of the guest; most often there is nothing to do. */
 void registers_answer(struct vcpu *vcpu)
 {
-	struct register_page *page = vcpu->vm->registers;
+	struct registers_page *page = vcpu->vm->registers;
 	uint32_t asked = __atomic_load_n(&page->asked, __ATOMIC_SEQ_CST);
 
 	if (vcpu->id || asked == page->answered)
@@ -123,39 +103,4 @@ void registers_answer(struct vcpu *vcpu)
 		event("vCPU %u: asked to try %d on its registers: %d", vcpu->id, i, page->got[i]);
 	}
 	__atomic_store_n(&page->answered, asked, __ATOMIC_SEQ_CST);
-}
-
-static int ask(const struct target *t, struct register_page *page, uint32_t which, int *got)
-{
-	uint32_t nr = page->answered + 1;
-
-	page->which = which;
-	__atomic_store_n(&page->asked, nr, __ATOMIC_SEQ_CST);
-	if (syscall(SYS_pidfd_send_signal, t->pidfd, SIGUSR2, NULL, 0))
-		return -errno;
-	for (int i = 0; i < TRIES; i++) {
-		if (__atomic_load_n(&page->answered, __ATOMIC_SEQ_CST) == nr) {
-			for (int j = 0; j < NR_REGISTER_TRIES; j++)
-				got[j] = page->got[j];
-			return 0;
-		}
-		usleep(PAUSE_US);
-	}
-	return -ETIMEDOUT;
-}
-
-/* Has the target try these, as bits; what came of each in got[]. 0, or -errno. */
-int registers_ask(const struct target *t, uint32_t which, int *got)
-{
-	int fd = target_get(t, PAGE_NAME), ret;
-	struct register_page *page;
-
-	if (fd < 0)
-		return fd;
-	page = mmap(NULL, sizeof(*page), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	ret = page == MAP_FAILED ? -errno : ask(t, page, which, got);
-	if (page != MAP_FAILED)
-		munmap(page, sizeof(*page));
-	close(fd);
-	return ret;
 }
