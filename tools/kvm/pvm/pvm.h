@@ -246,7 +246,7 @@ enum page_state {
 	NR_PAGE_STATES
 };
 
-/* attributes.c: ioctls on a guest_memfd, of this process or another's */
+/* gmem.c: ioctls on a guest_memfd, of this process or another's */
 struct gmem_run {
 	uint64_t offset;
 	uint64_t size;
@@ -394,8 +394,8 @@ char map_char(const struct map_counts *counts);
 void map_draw(FILE *f, const struct map *map, bool colour);
 void map_draw_svg(FILE *f, const struct map *map);
 
-/* curious.c: everything that a curious host might try; PVM_EXIT_* */
-int curious(const struct target *t, const char *direct, bool punch);
+/* attempts.c: everything that a curious host might try; PVM_EXIT_* */
+int attempt_everything(const struct target *t, const char *direct, bool punch);
 
 /* trace.c: the kernel's own account of donated and shared pages */
 struct trace {

@@ -21,7 +21,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include "../demo.h"
+#include "demo.h"
 #include "guest.h"
 
 #define PAGE		4096UL

@@ -6,7 +6,7 @@
 #ifndef PVM_FAKE_GUEST_H
 #define PVM_FAKE_GUEST_H
 
-#include "virtio.h"
+#include "devices/virtio.h"
 
 #include <linux/virtio_mmio.h>
 #include <linux/virtio_ring.h>

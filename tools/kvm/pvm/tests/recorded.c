@@ -16,7 +16,7 @@
 #include <linux/virtio_blk.h>
 
 #include "fake_guest.h"
-#include "record.h"
+#include "devices/record.h"
 
 #define MAX_FILE	(16 << 20)
 #define MAX_PAGES	65536

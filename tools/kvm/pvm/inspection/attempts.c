@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "pvm.h"
-#include "registers_page.h"
+#include "common/registers_page.h"
 
 #define CANDIDATES	64
 /* What an attempt returns beside 0, -errno and the number of a signal. */
@@ -406,7 +406,7 @@ static bool attempt_registers(const struct target *t, bool protected)
 	return ok;
 }
 
-int curious(const struct target *t, const char *direct, bool punch)
+int attempt_everything(const struct target *t, const char *direct, bool punch)
 {
 	struct page *p = calloc(1, sizeof(*p));
 	struct map map;

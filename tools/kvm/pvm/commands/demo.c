@@ -19,8 +19,8 @@
 #include <unistd.h>
 
 #include "pvm.h"
-#include "demo.h"
-#include "registers_page.h"
+#include "guest/demo.h"
+#include "common/registers_page.h"
 
 #define FD_TRIES	1000
 #define FD_PAUSE_US	10000

@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "virtio.h"
+#include "devices/virtio.h"
 
 #define MAX_FILL	4096
 

@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "record.h"
+#include "devices/record.h"
 
 #define INPUT_RETRY_MS	10
 

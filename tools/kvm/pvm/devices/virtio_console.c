@@ -10,7 +10,7 @@
 
 #include <linux/virtio_console.h>
 
-#include "virtio.h"
+#include "devices/virtio.h"
 
 enum { QUEUE_INPUT, QUEUE_OUTPUT, NR_QUEUES };
 

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "pvm.h"
-#include "registers_page.h"
+#include "common/registers_page.h"
 
 /* Reported; PVM_EXIT_*. */
 int registers_open(struct vm *vm)

@@ -8,7 +8,7 @@
 #include <linux/virtio_mmio.h>
 #include <linux/virtio_ring.h>
 
-#include "record.h"
+#include "devices/record.h"
 
 #define MAGIC		0x74726976	/* "virt" */
 #define VENDOR		0x6d7670	/* "pvm" */

@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "record.h"
+#include "devices/record.h"
 
 #define MAX_PAGES	256		/* of shared memory: the first; the rest is ignored */
 #define MAX_BYTES	(1 << 20)	/* of the file: it ends there, the guest does not */

@@ -7,7 +7,7 @@
 #ifndef PVM_RECORD_H
 #define PVM_RECORD_H
 
-#include "virtio.h"
+#include "devices/virtio.h"
 
 #define RECORD_MAGIC	"pvm-rec1"	/* without the NUL */
 

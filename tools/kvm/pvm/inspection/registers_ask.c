@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "pvm.h"
-#include "registers_page.h"
+#include "common/registers_page.h"
 
 #define TRIES		6000
 #define PAUSE_US	10000

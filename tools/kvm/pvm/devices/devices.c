@@ -11,7 +11,7 @@
 
 #include <linux/virtio_mmio.h>
 
-#include "virtio.h"
+#include "devices/virtio.h"
 
 /* The next free place; devices_destroy() takes what is there. NULL when reported. */
 static struct virtio_dev *device_add(struct vm *vm, const char *kind, int nr)

@@ -18,7 +18,7 @@
 #include <linux/if_tun.h>
 #include <linux/virtio_net.h>
 
-#include "virtio.h"
+#include "devices/virtio.h"
 
 enum { QUEUE_RX, QUEUE_TX, NR_QUEUES };
 

@@ -5,7 +5,7 @@
  * which nobody may be reading.
  */
 #include "pvm.h"
-#include "virtio.h"
+#include "devices/virtio.h"
 
 static bool is_virtio(struct vm *vm)
 {

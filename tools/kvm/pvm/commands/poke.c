@@ -161,7 +161,7 @@ int cmd_poke(int argc, char **argv)
 
 	if (target_open(opt.pid, &t, false))
 		return PVM_EXIT_FAIL;
-	ret = opt.have_gpa ? poke_gpa(&t, &opt) : curious(&t, opt.direct, opt.punch);
+	ret = opt.have_gpa ? poke_gpa(&t, &opt) : attempt_everything(&t, opt.direct, opt.punch);
 	target_close(&t);
 	return ret;
 }

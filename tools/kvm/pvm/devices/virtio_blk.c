@@ -17,7 +17,7 @@
 #include <linux/virtio_blk.h>
 #include <linux/virtio_ring.h>
 
-#include "virtio.h"
+#include "devices/virtio.h"
 
 #define SECTOR		512ULL
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "virtio.h"
+#include "devices/virtio.h"
 
 #define FDT_SIZE	(64 << 10)
 #define COMMAND_LINE	2048		/* the kernel's COMMAND_LINE_SIZE */

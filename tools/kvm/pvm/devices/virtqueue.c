@@ -14,7 +14,7 @@
 
 #include <linux/virtio_ring.h>
 
-#include "virtio.h"
+#include "devices/virtio.h"
 
 #define AVAIL_FLAGS	0
 #define AVAIL_IDX	2
