@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * pvm map: the map of a guest's memory, drawn as text or as SVG.
+ * The map of a guest's memory, drawn as text or as SVG.
  */
 #include <stdio.h>
 #include <string.h>
