@@ -184,18 +184,21 @@ struct vm {
 	int stop_code;			/* guarded by stop_lock */
 };
 
-/* util.c */
+/* say.c */
 void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+int write_all(int fd, const void *buf, size_t len);
+
+/* numbers.c */
 int parse_u64(const char *option, const char *text, uint64_t min, uint64_t max,
 	      uint64_t *val);
 int parse_size(const char *option, const char *text, uint64_t min, uint64_t max,
 	       uint64_t *val);
 int parse_mac(const char *option, const char *text, uint8_t *mac);
 int parse_pid(const char *text, pid_t *pid);
-int write_all(int fd, const void *buf, size_t len);
-void write_console(struct vm *vm, int fd, const void *buf, size_t len);
-void join_interrupted(pthread_t thread);
 const char *size_text(uint64_t bytes, char *buf, size_t len);
+
+/* thread.c */
+void join_interrupted(pthread_t thread);
 
 /* random.c: what a guest gets of random numbers; from --seed, if there is one */
 struct random {
@@ -233,6 +236,8 @@ int memory_pread(struct vm *vm, uint64_t gpa, int fd, uint64_t pos, size_t len);
 int memory_pwrite(struct vm *vm, uint64_t gpa, int fd, uint64_t pos, size_t len);
 int memory_load(struct vm *vm, uint64_t gpa, int fd, uint64_t len);
 int memory_seal(struct vm *vm);
+
+/* copy.c */
 int copy_from_fragile(void *dst, const void *src, size_t len);
 int copy_to_fragile(void *dst, const void *src, size_t len);
 
@@ -261,12 +266,19 @@ int gmem_next_run(int fd, uint64_t offset, uint64_t end, struct gmem_run *run);
 /* vm.c; PVM_EXIT_* when reported */
 void vm_prepare(struct vm *vm, const struct pvm_options *opt);
 int vm_create(struct vm *vm);
-int gic_create(struct vm *vm);
-void gic_destroy(struct vm *vm);
 int vm_irq_line(struct vm *vm, unsigned int spi, bool level);
 int vm_ioeventfd(struct vm *vm, uint64_t gpa, int fd);
 void vm_stop(struct vm *vm, int code);
 void vm_destroy(struct vm *vm);
+
+static inline bool vm_stopping(struct vm *vm)
+{
+	return __atomic_load_n(&vm->stopping, __ATOMIC_SEQ_CST);
+}
+
+/* gic.c */
+int gic_create(struct vm *vm);
+void gic_destroy(struct vm *vm);
 
 /* image.c, fdt.c; PVM_EXIT_* when reported */
 int image_open(struct vm *vm);
@@ -285,6 +297,9 @@ int vcpu_init(struct vcpu *vcpu);
 /* vcpu_run.c; PVM_EXIT_* when reported */
 int vcpu_start_all(struct vm *vm, mmio_fn mmio);
 void vcpu_join_all(struct vm *vm);
+
+/* output.c */
+void output_console(struct vm *vm, int fd, const uint8_t *buf, size_t len);
 
 /* serial.c: ns16550a */
 struct serial *serial_create(struct vm *vm, int out_fd);

@@ -68,7 +68,7 @@ int devices_create(struct vm *vm)
 
 static void device_work(struct virtio_dev *dev)
 {
-	while (!__atomic_load_n(&dev->vm->stopping, __ATOMIC_SEQ_CST) && virtio_serve(dev))
+	while (!vm_stopping(dev->vm) && virtio_serve(dev))
 		;
 }
 
@@ -77,7 +77,7 @@ static void *device_main(void *arg)
 	struct virtio_dev *dev = arg;
 	uint64_t count;
 
-	while (!__atomic_load_n(&dev->vm->stopping, __ATOMIC_SEQ_CST)) {
+	while (!vm_stopping(dev->vm)) {
 		struct pollfd fds[] = {
 			{ .fd = dev->kick_fd, .events = POLLIN },
 			{ .fd = dev->vm->stop_fd, .events = POLLIN },

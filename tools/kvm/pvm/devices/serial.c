@@ -133,9 +133,7 @@ static uint8_t serial_read(struct serial *s, uint64_t reg)
 static void serial_output(struct serial *s, uint8_t val)
 {
 	pthread_mutex_unlock(&s->lock);
-	write_console(s->vm, s->out_fd, &val, 1);
-	if (s->vm)
-		stats_console(s->vm, val);
+	output_console(s->vm, s->out_fd, &val, 1);
 	pthread_mutex_lock(&s->lock);
 }
 

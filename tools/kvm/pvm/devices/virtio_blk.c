@@ -57,7 +57,7 @@ static int blk_segment(struct vm *vm, uint64_t gpa, size_t len, uint64_t done, v
 	struct blk_io *io = ctx;
 	int ret;
 
-	if (__atomic_load_n(&vm->stopping, __ATOMIC_SEQ_CST))
+	if (vm_stopping(vm))
 		ret = -ECANCELED;
 	else if (io->is_write)
 		ret = memory_pwrite(vm, gpa, io->blk->fd, io->pos + done, len);

@@ -99,14 +99,12 @@ static int console_serve_output(struct virtio_dev *dev)
 
 		if (part > sizeof(buf))
 			part = sizeof(buf);
-		if (__atomic_load_n(&dev->vm->stopping, __ATOMIC_SEQ_CST))
+		if (vm_stopping(dev->vm))
 			break;
 		ret = chain_read(vq, &c, off, buf, part);
 		if (ret)
 			return ret;
-		write_console(dev->vm, STDOUT_FILENO, buf, part);
-		for (uint64_t i = 0; i < part; i++)
-			stats_console(dev->vm, buf[i]);
+		output_console(dev->vm, STDOUT_FILENO, buf, part);
 	}
 	return virtq_push(vq, &c, 0) ?: 1;
 }

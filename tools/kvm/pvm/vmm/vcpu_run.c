@@ -182,7 +182,7 @@ static void *vcpu_main(void *arg)
 
 	if (!vcpu->id)
 		stats_begin(vcpu->vm);
-	while (code < 0 && !__atomic_load_n(&vcpu->vm->stopping, __ATOMIC_SEQ_CST)) {
+	while (code < 0 && !vm_stopping(vcpu->vm)) {
 		if (ioctl(vcpu->fd, KVM_RUN, 0) < 0)
 			code = vcpu_error(vcpu, errno);
 		else

@@ -1,39 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Messages and numbers.
+ * Numbers, sizes and addresses as the user writes and reads them.
  */
-#define _GNU_SOURCE
 #include <ctype.h>
 #include <errno.h>
 #include <limits.h>
-#include <poll.h>
-#include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "pvm.h"
 
-/* One line, in one write: it may meet the guest's console on the same terminal. */
-void say(const char *fmt, ...)
+const char *size_text(uint64_t bytes, char *buf, size_t len)
 {
-	char line[1024];
-	va_list ap;
-	int n, m;
+	static const char unit[] = { 0, 'K', 'M', 'G' };
+	unsigned int i = 0;
 
-	n = snprintf(line, sizeof(line), "pvm: ");
-	va_start(ap, fmt);
-	m = vsnprintf(line + n, sizeof(line) - n - 1, fmt, ap);
-	va_end(ap);
-	if (m > 0)
-		n += m;
-	if (n > (int)sizeof(line) - 2)
-		n = sizeof(line) - 2;
-	line[n++] = '\n';
-	write_all(STDERR_FILENO, line, n);
+	while (i + 1 < ARRAY_SIZE(unit) && bytes && bytes % 1024 == 0) {
+		bytes /= 1024;
+		i++;
+	}
+	if (unit[i])
+		snprintf(buf, len, "%llu%c", (unsigned long long)bytes, unit[i]);
+	else
+		snprintf(buf, len, "%llu", (unsigned long long)bytes);
+	return buf;
 }
 
 static int parse(const char *option, const char *text, bool suffix, uint64_t min,
@@ -135,79 +126,4 @@ int parse_pid(const char *text, pid_t *pid)
 	if (!ret)
 		*pid = val;
 	return ret;
-}
-
-int write_all(int fd, const void *buf, size_t len)
-{
-	const char *p = buf;
-
-	while (len) {
-		ssize_t n = write(fd, p, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		p += n;
-		len -= n;
-	}
-	return 0;
-}
-
-/*
- * To the user, who may read slowly or not at all: gives up when the guest is stopped,
- * of which join_interrupted() tells us. What cannot be written is lost.
- */
-void write_console(struct vm *vm, int fd, const void *buf, size_t len)
-{
-	const char *p = buf;
-
-	while (len && !(vm && __atomic_load_n(&vm->stopping, __ATOMIC_SEQ_CST))) {
-		ssize_t n = write(fd, p, len);
-
-		if (n < 0 && errno == EAGAIN) {
-			struct pollfd full = { .fd = fd, .events = POLLOUT };
-
-			poll(&full, 1, -1);
-			continue;
-		}
-		if (n < 0 && errno != EINTR)
-			return;
-		if (n > 0) {
-			p += n;
-			len -= n;
-		}
-	}
-}
-
-/* A signal ends a system call, but not one that is about to begin: so again and again. */
-void join_interrupted(pthread_t thread)
-{
-	struct timespec until;
-
-	do {
-		pthread_kill(thread, SIGUSR1);
-		clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_nsec += 20 * 1000000;
-		if (until.tv_nsec >= 1000000000) {
-			until.tv_nsec -= 1000000000;
-			until.tv_sec++;
-		}
-	} while (pthread_timedjoin_np(thread, NULL, &until) == ETIMEDOUT);
-}
-
-const char *size_text(uint64_t bytes, char *buf, size_t len)
-{
-	static const char unit[] = { 0, 'K', 'M', 'G' };
-	unsigned int i = 0;
-
-	while (i + 1 < ARRAY_SIZE(unit) && bytes && bytes % 1024 == 0) {
-		bytes /= 1024;
-		i++;
-	}
-	if (unit[i])
-		snprintf(buf, len, "%llu%c", (unsigned long long)bytes, unit[i]);
-	else
-		snprintf(buf, len, "%llu", (unsigned long long)bytes);
-	return buf;
 }
