@@ -10,6 +10,8 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,9 +20,20 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "pvm.h"
-#include "guest/demo.h"
+#include "commands/commands.h"
+#include "common/exit_codes.h"
+#include "common/gmem.h"
+#include "common/layout.h"
 #include "common/registers_page.h"
+#include "common/say.h"
+#include "guest/demo.h"
+#include "inspection/kmsg.h"
+#include "inspection/map.h"
+#include "inspection/probe.h"
+#include "inspection/registers_ask.h"
+#include "inspection/target.h"
+#include "inspection/trace.h"
+#include "vmm/options.h"
 
 #define FD_TRIES	1000
 #define FD_PAUSE_US	10000

@@ -5,7 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "pvm.h"
+#include "commands/commands.h"
+#include "common/array_size.h"
+#include "common/exit_codes.h"
+#include "common/say.h"
 
 static const struct command {
 	const char *name;

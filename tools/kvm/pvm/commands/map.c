@@ -5,13 +5,20 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "pvm.h"
+#include "commands/commands.h"
+#include "common/exit_codes.h"
+#include "common/numbers.h"
+#include "common/say.h"
+#include "inspection/map.h"
+#include "inspection/picture.h"
+#include "inspection/target.h"
 
 #define MAX_SECONDS	86400
 

@@ -3,10 +3,17 @@
  * The options of `pvm run` and `pvm demo`.
  */
 #include <getopt.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "pvm.h"
+#include "commands/commands.h"
+#include "common/exit_codes.h"
+#include "common/numbers.h"
+#include "common/say.h"
+#include "devices/pool.h"
+#include "vmm/options.h"
 
 const char options_help[] =
 	"Options of run and demo:\n"

@@ -6,11 +6,20 @@
 #include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 
-#include "pvm.h"
+#include "commands/commands.h"
+#include "common/exit_codes.h"
+#include "common/layout.h"
+#include "common/numbers.h"
+#include "common/say.h"
+#include "inspection/attempts.h"
+#include "inspection/probe.h"
+#include "inspection/target.h"
 
 #define MAX_LEN	4096
 

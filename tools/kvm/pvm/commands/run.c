@@ -5,13 +5,37 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "commands/commands.h"
+#include "commands/terminal.h"
+#include "common/array_size.h"
+#include "common/exit_codes.h"
+#include "common/say.h"
+#include "devices/bus.h"
+#include "devices/console.h"
+#include "devices/devices.h"
+#include "devices/fdt.h"
 #include "devices/record.h"
+#include "devices/serial.h"
+#include "devices/virtio_console.h"
+#include "vmm/event.h"
+#include "vmm/gic.h"
+#include "vmm/image.h"
+#include "vmm/memory.h"
+#include "vmm/options.h"
+#include "vmm/registers_answer.h"
+#include "vmm/stats.h"
+#include "vmm/vcpu.h"
+#include "vmm/vcpu_run.h"
+#include "vmm/vm.h"
 
 #define INPUT_RETRY_MS	10
 

@@ -3,12 +3,14 @@
  * The user's terminal as the guest's console: raw while the guest runs; Ctrl-A x
  * leaves, Ctrl-A Ctrl-A is one Ctrl-A.
  */
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <termios.h>
 #include <unistd.h>
 
-#include "pvm.h"
+#include "commands/terminal.h"
 
 #define ESCAPE	1	/* Ctrl-A */
 

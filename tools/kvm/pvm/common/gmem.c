@@ -3,10 +3,15 @@
  * A guest_memfd's private and shared pages: setting and reading them.
  */
 #include <errno.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <sys/ioctl.h>
 #include <time.h>
 
-#include "pvm.h"
+#include <linux/kvm.h>
+
+#include "common/gmem.h"
+#include "common/layout.h"
 
 #define SET_TRIES	500
 #define SET_PAUSE_NS	2000000

@@ -5,11 +5,16 @@
 #include <ctype.h>
 #include <errno.h>
 #include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "pvm.h"
+#include "common/array_size.h"
+#include "common/layout.h"
+#include "common/numbers.h"
+#include "common/say.h"
 
 const char *size_text(uint64_t bytes, char *buf, size_t len)
 {

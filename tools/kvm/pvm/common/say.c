@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "pvm.h"
+#include "common/say.h"
 
 int write_all(int fd, const void *buf, size_t len)
 {

@@ -4,10 +4,11 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <time.h>
 
-#include "pvm.h"
+#include "common/thread.h"
 
 /* A signal ends a system call, but not one that is about to begin: so again and again. */
 void join_interrupted(pthread_t thread)

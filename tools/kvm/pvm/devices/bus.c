@@ -2,9 +2,17 @@
 /*
  * Which device is where the guest has no memory.
  */
+#include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
 
-#include "pvm.h"
+#include "common/layout.h"
+#include "devices/bus.h"
+#include "devices/devices.h"
+#include "devices/rtc.h"
+#include "devices/serial.h"
+#include "vmm/options.h"
+#include "vmm/vm.h"
 
 /* A vCPU's access, of 8 bytes at the most. */
 void bus_access(struct vm *vm, uint64_t addr, uint8_t *data, uint32_t len, bool is_write)

@@ -4,8 +4,14 @@
  * before that, or without it, the ns16550a. None of this waits for the guest's output,
  * which nobody may be reading.
  */
-#include "pvm.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "devices/console.h"
+#include "devices/serial.h"
 #include "devices/virtio.h"
+#include "devices/virtio_console.h"
+#include "vmm/vm.h"
 
 static bool is_virtio(struct vm *vm)
 {

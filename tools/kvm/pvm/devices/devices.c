@@ -3,6 +3,9 @@
  * The guest's virtio devices, as the options ask for them, and their worker threads.
  */
 #include <errno.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +14,21 @@
 
 #include <linux/virtio_mmio.h>
 
+#include "common/array_size.h"
+#include "common/exit_codes.h"
+#include "common/layout.h"
+#include "common/say.h"
+#include "common/thread.h"
+#include "devices/devices.h"
 #include "devices/virtio.h"
+#include "devices/virtio_blk.h"
+#include "devices/virtio_console.h"
+#include "devices/virtio_mmio.h"
+#include "devices/virtio_net.h"
+#include "devices/virtio_rng.h"
+#include "vmm/event.h"
+#include "vmm/options.h"
+#include "vmm/vm.h"
 
 /* The next free place; devices_destroy() takes what is there. NULL when reported. */
 static struct virtio_dev *device_add(struct vm *vm, const char *kind, int nr)

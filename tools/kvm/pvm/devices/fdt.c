@@ -3,11 +3,21 @@
  * The device tree that tells the guest what it has.
  */
 #include <libfdt.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/array_size.h"
+#include "common/exit_codes.h"
+#include "common/layout.h"
+#include "common/say.h"
+#include "devices/fdt.h"
+#include "devices/random.h"
 #include "devices/virtio.h"
+#include "vmm/memory.h"
+#include "vmm/vm.h"
 
 #define FDT_SIZE	(64 << 10)
 #define COMMAND_LINE	2048		/* the kernel's COMMAND_LINE_SIZE */

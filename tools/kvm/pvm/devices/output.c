@@ -4,9 +4,12 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <stdint.h>
 #include <unistd.h>
 
-#include "pvm.h"
+#include "devices/output.h"
+#include "vmm/stats.h"
+#include "vmm/vm.h"
 
 /*
  * To the user, who may read slowly or not at all: gives up when the guest is stopped,

@@ -4,7 +4,11 @@
  * how much of it. What does not fit is tried again, or, with a network card, lost; and
  * Linux says in its log that its "swiotlb buffer is full".
  */
-#include "pvm.h"
+#include <stdint.h>
+
+#include "common/layout.h"
+#include "devices/pool.h"
+#include "vmm/options.h"
 
 #define POOL_MIN	(4ULL << 20)
 #define COMMON		(1ULL << 20)	/* rings, the console's buffers */

@@ -3,10 +3,12 @@
  * Random numbers for the guest: the host's, or with --seed a sequence that repeats.
  */
 #include <errno.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/random.h>
 
-#include "pvm.h"
+#include "devices/random.h"
+#include "vmm/options.h"
 
 /* Each stream is a sequence of its own: who asks first does not matter. */
 void random_init(struct random *r, const struct pvm_options *opt, unsigned int stream)

@@ -6,9 +6,19 @@
  * it had written a little earlier or later.
  */
 #include <errno.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "common/gmem.h"
+#include "common/layout.h"
+#include "common/say.h"
 #include "devices/record.h"
+#include "devices/virtio.h"
+#include "vmm/memory.h"
+#include "vmm/vm.h"
 
 #define MAX_PAGES	256		/* of shared memory: the first; the rest is ignored */
 #define MAX_BYTES	(1 << 20)	/* of the file: it ends there, the guest does not */

@@ -7,7 +7,11 @@
 #ifndef PVM_RECORD_H
 #define PVM_RECORD_H
 
-#include "devices/virtio.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+struct virtio_dev;
+struct vm;
 
 #define RECORD_MAGIC	"pvm-rec1"	/* without the NUL */
 
@@ -30,7 +34,6 @@ struct record {
 	uint32_t val;
 };
 
-/* record.c */
 extern bool record_on;
 int record_open(struct vm *vm, const char *path);
 void record_close(void);

@@ -3,10 +3,12 @@
  * A PL031 that only tells the time, so that a distribution has a date. It is the host's
  * time: a protected guest should not rest its secrets on it.
  */
+#include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
 #include <time.h>
 
-#include "pvm.h"
+#include "devices/rtc.h"
 
 #define RTC_DR	0x00	/* seconds */
 #define RTC_CR	0x0c	/* control: runs */

@@ -3,11 +3,17 @@
  * An ns16550a: the guest's first console. Output is written at once, so that the
  * transmitter is always empty.
  */
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "pvm.h"
+#include "common/layout.h"
+#include "devices/output.h"
+#include "devices/serial.h"
+#include "vmm/vm.h"
 
 #define REG_DATA	0	/* RBR, THR; DLL */
 #define REG_IER		1	/* DLM */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * virtio 1.x: what the queues, the transport and the devices share.
+ * A virtio 1.x device, as its queues, its transport and its kind share it.
  *
  * Whatever the guest wrote is untrusted: registers, rings, descriptors and requests are
  * each fetched once, checked, and then used from our copy. Guest memory is reached by
@@ -16,59 +16,22 @@
 #define PVM_VIRTIO_H
 
 #include <poll.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
 
 #include <linux/virtio_config.h>
 #include <linux/virtio_ids.h>
 
-#include "pvm.h"
+#include "devices/virtqueue.h"
 
-#define VIRTQ_MAX_SIZE		256
 #define VIRTIO_MAX_QUEUES	2
 #define VIRTIO_CONFIG_SIZE	128
 
 #define VIRTIO_BIT(f)		(1ULL << (f))
 
-struct virtqueue {
-	struct vm *vm;
-	bool ready;
-	uint16_t num;			/* as the driver set it */
-	uint64_t desc, avail, used;	/* gpa */
-	uint16_t next_avail, next_used;	/* both run through all 2^16 values */
-	bool pushed;			/* something that the driver has not been told of */
-};
-
-struct virtq_seg {
-	uint64_t gpa;
-	uint32_t len;
-};
-
-/* A request: segments that the device reads ("out"), then those that it writes ("in"). */
-struct virtq_chain {
-	uint16_t head;
-	unsigned int nr_out, nr_in;
-	uint64_t out_len, in_len;
-	struct virtq_seg seg[VIRTQ_MAX_SIZE];
-};
-
-/* virtqueue.c */
-int virtq_enable(struct virtqueue *vq);
-int virtq_pop(struct virtqueue *vq, struct virtq_chain *c);
-int virtq_push(struct virtqueue *vq, const struct virtq_chain *c, uint64_t written);
-int virtq_wants_interrupt(struct virtqueue *vq);
-int chain_read(struct virtqueue *vq, const struct virtq_chain *c, uint64_t off, void *buf,
-	       size_t len);
-int chain_write(struct virtqueue *vq, const struct virtq_chain *c, uint64_t off,
-		const void *buf, size_t len);
-
-/* A piece of guest memory, and how far into the range it begins. */
-typedef int (*chain_fn)(struct vm *vm, uint64_t gpa, size_t len, uint64_t done, void *ctx);
-
-int chain_each_out(struct virtqueue *vq, const struct virtq_chain *c, uint64_t off,
-		   uint64_t len, chain_fn fn, void *ctx);
-int chain_each_in(struct virtqueue *vq, const struct virtq_chain *c, uint64_t off,
-		  uint64_t len, chain_fn fn, void *ctx);
-
 struct virtio_dev;
+struct vm;
 
 /* A kind of device. All are called with dev->lock held. */
 struct virtio_ops {
@@ -115,14 +78,6 @@ struct virtio_dev {
 	bool irq_level;
 };
 
-/* virtio_mmio.c */
-void virtio_init(struct virtio_dev *dev);
-void virtio_access(struct virtio_dev *dev, uint64_t reg, uint8_t *data, uint32_t len,
-		   bool is_write);
-bool virtio_serve(struct virtio_dev *dev);
-void virtio_config_changed(struct virtio_dev *dev);
-void virtio_kick(struct virtio_dev *dev);
-
 /* Without dev->lock it may have changed since. */
 static inline bool virtio_running(const struct virtio_dev *dev)
 {
@@ -131,15 +86,5 @@ static inline bool virtio_running(const struct virtio_dev *dev)
 	return (status & (VIRTIO_CONFIG_S_DRIVER_OK | VIRTIO_CONFIG_S_NEEDS_RESET)) ==
 	       VIRTIO_CONFIG_S_DRIVER_OK;
 }
-
-/* One for each kind of device: fills ops, priv, features, config. PVM_EXIT_* when reported. */
-int virtio_blk_create(struct virtio_dev *dev, const struct pvm_disk *disk, unsigned int nr);
-int virtio_console_create(struct virtio_dev *dev);
-int virtio_net_create(struct virtio_dev *dev, const struct pvm_net *net, unsigned int nr);
-int virtio_rng_create(struct virtio_dev *dev);
-
-size_t virtio_console_room(struct virtio_dev *dev);
-void virtio_console_input(struct virtio_dev *dev, const uint8_t *buf, size_t len);
-void virtio_console_resize(struct virtio_dev *dev);
 
 #endif

@@ -5,6 +5,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +19,16 @@
 #include <linux/virtio_blk.h>
 #include <linux/virtio_ring.h>
 
+#include "common/exit_codes.h"
+#include "common/say.h"
+#include "devices/pool.h"
 #include "devices/virtio.h"
+#include "devices/virtio_blk.h"
+#include "devices/virtqueue.h"
+#include "vmm/event.h"
+#include "vmm/memory.h"
+#include "vmm/options.h"
+#include "vmm/vm.h"
 
 #define SECTOR		512ULL
 

@@ -3,6 +3,9 @@
  * The console: standard input and output.
  */
 #include <errno.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -10,7 +13,14 @@
 
 #include <linux/virtio_console.h>
 
+#include "common/exit_codes.h"
+#include "common/say.h"
+#include "devices/output.h"
 #include "devices/virtio.h"
+#include "devices/virtio_console.h"
+#include "devices/virtio_mmio.h"
+#include "devices/virtqueue.h"
+#include "vmm/vm.h"
 
 enum { QUEUE_INPUT, QUEUE_OUTPUT, NR_QUEUES };
 

@@ -3,12 +3,22 @@
  * The virtio-mmio transport, version 2: registers, interrupts, and serving the queues.
  */
 #include <errno.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
 
 #include <linux/virtio_mmio.h>
 #include <linux/virtio_ring.h>
 
+#include "common/array_size.h"
+#include "common/say.h"
 #include "devices/record.h"
+#include "devices/virtio.h"
+#include "devices/virtio_mmio.h"
+#include "devices/virtqueue.h"
+#include "vmm/event.h"
+#include "vmm/vm.h"
 
 #define MAGIC		0x74726976	/* "virt" */
 #define VENDOR		0x6d7670	/* "pvm" */

@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -18,7 +20,16 @@
 #include <linux/if_tun.h>
 #include <linux/virtio_net.h>
 
+#include "common/exit_codes.h"
+#include "common/say.h"
+#include "devices/random.h"
 #include "devices/virtio.h"
+#include "devices/virtio_mmio.h"
+#include "devices/virtio_net.h"
+#include "devices/virtqueue.h"
+#include "vmm/event.h"
+#include "vmm/options.h"
+#include "vmm/vm.h"
 
 enum { QUEUE_RX, QUEUE_TX, NR_QUEUES };
 

@@ -4,9 +4,17 @@
  * secrets on them alone.
  */
 #include <errno.h>
+#include <stdint.h>
 #include <stdlib.h>
 
+#include "common/exit_codes.h"
+#include "common/say.h"
+#include "devices/random.h"
 #include "devices/virtio.h"
+#include "devices/virtio_rng.h"
+#include "devices/virtqueue.h"
+#include "vmm/event.h"
+#include "vmm/vm.h"
 
 #define MAX_FILL	4096
 

@@ -10,11 +10,14 @@
  * Guest and host are both little-endian.
  */
 #include <errno.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
 
 #include <linux/virtio_ring.h>
 
-#include "devices/virtio.h"
+#include "devices/virtqueue.h"
+#include "vmm/memory.h"
 
 #define AVAIL_FLAGS	0
 #define AVAIL_IDX	2

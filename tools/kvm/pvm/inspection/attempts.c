@@ -10,6 +10,8 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,8 +19,17 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "pvm.h"
+#include "common/array_size.h"
+#include "common/exit_codes.h"
+#include "common/gmem.h"
+#include "common/layout.h"
 #include "common/registers_page.h"
+#include "common/say.h"
+#include "inspection/attempts.h"
+#include "inspection/map.h"
+#include "inspection/probe.h"
+#include "inspection/registers_ask.h"
+#include "inspection/target.h"
 
 #define CANDIDATES	64
 /* What an attempt returns beside 0, -errno and the number of a signal. */

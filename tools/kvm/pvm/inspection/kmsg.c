@@ -4,11 +4,13 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "pvm.h"
+#include "common/array_size.h"
+#include "inspection/kmsg.h"
 
 static const char *const trouble[] = {
 	"WARNING: ", "BUG: ", "Oops", "Kernel panic", "Internal error", "cut here",

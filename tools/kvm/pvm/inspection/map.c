@@ -4,12 +4,17 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
-#include "pvm.h"
+#include "common/gmem.h"
+#include "common/layout.h"
+#include "inspection/map.h"
+#include "inspection/target.h"
 
 #define DEBUGFS	"/sys/kernel/debug/kvm"
 

@@ -2,10 +2,17 @@
 /*
  * The map of a guest's memory, drawn as text or as SVG.
  */
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "pvm.h"
+#include "common/array_size.h"
+#include "common/gmem.h"
+#include "common/layout.h"
+#include "common/numbers.h"
+#include "inspection/map.h"
+#include "inspection/picture.h"
 
 #define TEXT_COLUMNS	64
 #define TEXT_ROWS	16

@@ -5,9 +5,10 @@
  */
 #include <setjmp.h>
 #include <signal.h>
+#include <stdint.h>
 #include <string.h>
 
-#include "pvm.h"
+#include "inspection/probe.h"
 
 static sigjmp_buf probe_env;
 static volatile sig_atomic_t probe_sig;

@@ -4,12 +4,14 @@
  */
 #include <errno.h>
 #include <signal.h>
+#include <stdint.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "pvm.h"
 #include "common/registers_page.h"
+#include "inspection/registers_ask.h"
+#include "inspection/target.h"
 
 #define TRIES		6000
 #define PAUSE_US	10000

@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "pvm.h"
+#include "common/array_size.h"
+#include "common/say.h"
+#include "inspection/target.h"
 
 /* The number of the process's first file with that in its name, or -errno. */
 static int find_fd(pid_t pid, const char *name)

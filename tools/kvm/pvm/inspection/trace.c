@@ -6,13 +6,17 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <unistd.h>
 
-#include "pvm.h"
+#include "common/layout.h"
+#include "common/say.h"
+#include "inspection/trace.h"
 
 #define TRACEFS	"/sys/kernel/tracing/"
 

@@ -4,6 +4,8 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +14,13 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "common/array_size.h"
+#include "common/layout.h"
+#include "devices/devices.h"
+#include "devices/virtio.h"
+#include "devices/virtio_mmio.h"
+#include "vmm/memory.h"
+#include "vmm/vm.h"
 #include "fake_guest.h"
 
 bool fake_line[PVM_NR_IRQS];

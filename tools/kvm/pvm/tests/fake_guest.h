@@ -6,10 +6,13 @@
 #ifndef PVM_FAKE_GUEST_H
 #define PVM_FAKE_GUEST_H
 
-#include "devices/virtio.h"
-
 #include <linux/virtio_mmio.h>
 #include <linux/virtio_ring.h>
+
+#include "common/layout.h"
+#include "devices/virtio.h"
+#include "vmm/options.h"
+#include "vmm/vm.h"
 
 #define FAKE_MEM	(64 * PVM_PAGE)
 #define FAKE_DISK	(32 * 512)

@@ -4,10 +4,15 @@
  * its size, so that ASan sees what is read or written beyond it.
  */
 #include <errno.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "common/layout.h"
+#include "vmm/memory.h"
+#include "vmm/vm.h"
 #include "fake_guest.h"
 
 bool *fake_private;

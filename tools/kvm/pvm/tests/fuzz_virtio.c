@@ -9,10 +9,18 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "common/array_size.h"
+#include "common/layout.h"
+#include "devices/virtio.h"
+#include "devices/virtio_console.h"
+#include "devices/virtio_mmio.h"
+#include "vmm/memory.h"
 #include "fake_guest.h"
 
 #define MAX_ROUNDS	300

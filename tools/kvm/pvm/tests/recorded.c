@@ -8,6 +8,9 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,8 +18,14 @@
 
 #include <linux/virtio_blk.h>
 
-#include "fake_guest.h"
+#include "common/array_size.h"
+#include "common/layout.h"
 #include "devices/record.h"
+#include "devices/virtio.h"
+#include "devices/virtio_mmio.h"
+#include "vmm/memory.h"
+#include "vmm/options.h"
+#include "fake_guest.h"
 
 #define MAX_FILE	(16 << 20)
 #define MAX_PAGES	65536

@@ -5,13 +5,32 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "pvm.h"
+#include "commands/commands.h"
+#include "common/array_size.h"
+#include "common/exit_codes.h"
+#include "common/gmem.h"
+#include "common/layout.h"
+#include "common/numbers.h"
+#include "devices/pool.h"
+#include "devices/serial.h"
+#include "inspection/map.h"
+#include "inspection/picture.h"
+#include "inspection/probe.h"
+#include "inspection/trace.h"
+#include "vmm/copy.h"
+#include "vmm/image.h"
+#include "vmm/memory.h"
+#include "vmm/options.h"
+#include "vmm/stats.h"
+#include "vmm/vm.h"
 
 static int tests, failed;
 

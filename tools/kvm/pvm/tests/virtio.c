@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +19,13 @@
 #include <linux/virtio_blk.h>
 #include <linux/virtio_net.h>
 
+#include "common/array_size.h"
+#include "common/layout.h"
+#include "devices/pool.h"
+#include "devices/virtio.h"
+#include "devices/virtio_console.h"
+#include "devices/virtio_mmio.h"
+#include "vmm/memory.h"
 #include "fake_guest.h"
 
 #define WRITE	VRING_DESC_F_WRITE

@@ -8,10 +8,11 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "pvm.h"
+#include "vmm/copy.h"
 
 /* What an empty pipe takes at once even where the user has too many pipes. */
 #define PIPE_CHUNK	4096

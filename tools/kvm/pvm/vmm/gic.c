@@ -3,11 +3,18 @@
  * The guest's interrupt controller.
  */
 #include <errno.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "pvm.h"
+#include <linux/kvm.h>
+
+#include "common/exit_codes.h"
+#include "common/layout.h"
+#include "common/say.h"
+#include "vmm/gic.h"
+#include "vmm/vm.h"
 
 static int gic_attr(struct vm *vm, uint32_t group, uint64_t attr, void *val)
 {

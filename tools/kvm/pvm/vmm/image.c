@@ -8,11 +8,18 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "pvm.h"
+#include "common/exit_codes.h"
+#include "common/layout.h"
+#include "common/say.h"
+#include "vmm/image.h"
+#include "vmm/memory.h"
+#include "vmm/options.h"
+#include "vmm/vm.h"
 
 #define IMAGE_MAGIC	0x644d5241	/* "ARM\x64" */
 #define IMAGE_ALIGN	(2ULL << 20)

@@ -8,13 +8,22 @@
  * us (copy.c, or a read() or write() of a file), and what it cannot reach is -EFAULT.
  */
 #include <errno.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "pvm.h"
+#include <linux/kvm.h>
+
+#include "common/exit_codes.h"
+#include "common/gmem.h"
+#include "common/layout.h"
+#include "common/say.h"
+#include "vmm/copy.h"
+#include "vmm/memory.h"
+#include "vmm/vm.h"
 
 #define HUGE_PAGE	(2ULL << 20)
 

@@ -5,13 +5,21 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "pvm.h"
+#include <linux/kvm.h>
+
+#include "common/exit_codes.h"
 #include "common/registers_page.h"
+#include "common/say.h"
+#include "vmm/event.h"
+#include "vmm/registers_answer.h"
+#include "vmm/vcpu.h"
+#include "vmm/vm.h"
 
 /* Reported; PVM_EXIT_*. */
 int registers_open(struct vm *vm)

@@ -6,6 +6,8 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <pthread.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +17,14 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "pvm.h"
+#include <linux/kvm.h>
+
+#include "common/gmem.h"
+#include "common/layout.h"
+#include "common/say.h"
+#include "vmm/options.h"
+#include "vmm/stats.h"
+#include "vmm/vm.h"
 
 /* How the first line of the demonstration guest's init begins. */
 static const char init_line[] = "guest: ";

@@ -3,14 +3,21 @@
  * vCPUs as KVM has them, and their registers. What their threads do is in vcpu_run.c.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "pvm.h"
+#include <linux/kvm.h>
+
+#include "common/exit_codes.h"
+#include "common/say.h"
+#include "vmm/vcpu.h"
+#include "vmm/vm.h"
 
 #define CORE_REG(name)	(KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE |		\
 			 (offsetof(struct kvm_regs, name) / sizeof(uint32_t)))

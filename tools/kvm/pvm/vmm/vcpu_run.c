@@ -4,11 +4,26 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
-#include "pvm.h"
+#include <linux/kvm.h>
+
+#include "common/exit_codes.h"
+#include "common/gmem.h"
+#include "common/layout.h"
+#include "common/say.h"
+#include "common/thread.h"
+#include "vmm/event.h"
+#include "vmm/registers_answer.h"
+#include "vmm/stats.h"
+#include "vmm/vcpu.h"
+#include "vmm/vcpu_run.h"
+#include "vmm/vm.h"
 
 /* A guest that faults on one page so often without getting on never will. */
 #define MAX_SAME_FAULT	10000

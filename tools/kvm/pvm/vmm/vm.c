@@ -4,12 +4,22 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "pvm.h"
+#include <linux/kvm.h>
+
+#include "common/array_size.h"
+#include "common/exit_codes.h"
+#include "common/layout.h"
+#include "common/say.h"
+#include "vmm/options.h"
+#include "vmm/vm.h"
 
 /*
  * Capabilities are asked of /dev/kvm only: on the fd of a protected VM many answer 0
