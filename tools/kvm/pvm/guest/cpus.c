@@ -14,7 +14,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "guest.h"
+#include "lines.h"
+#include "tries.h"
+#include "words.h"
 
 #define WORK	20000
 

@@ -18,7 +18,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "guest.h"
+#include "lines.h"
+#include "tries.h"
 
 #define DISK		"/dev/vda"	/* to write to: becomes a copy of the other */
 #define READ_ONLY	"/dev/vdb"

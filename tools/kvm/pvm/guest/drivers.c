@@ -17,11 +17,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "guest.h"
+#include "../common/array_size.h"
+#include "lines.h"
+#include "memory.h"
+#include "tries.h"
+#include "words.h"
 
-#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
-
-#define PAGE		4096UL
 #define MOST_PAGES	1024UL	/* that one mapping of the driver's may have */
 #define SOME_PAGES	8UL
 
@@ -100,7 +101,7 @@ static bool try_fork(uint64_t *p)
 
 static bool try_share(void)
 {
-	int fd = open("/dev/pkvm-share", O_RDWR);
+	int fd = open(SHARE_DEV, O_RDWR);
 	void *most, *some;
 
 	if (fd < 0)
