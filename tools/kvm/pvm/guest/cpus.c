@@ -14,9 +14,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "lines.h"
-#include "tries.h"
-#include "words.h"
+#include "guest/lines.h"
+#include "guest/tries.h"
+#include "guest/words.h"
 
 #define WORK	20000
 

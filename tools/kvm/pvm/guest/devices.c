@@ -18,8 +18,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "lines.h"
-#include "tries.h"
+#include "guest/lines.h"
+#include "guest/tries.h"
 
 #define DISK		"/dev/vda"	/* to write to: becomes a copy of the other */
 #define READ_ONLY	"/dev/vdb"

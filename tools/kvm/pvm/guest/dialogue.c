@@ -13,11 +13,11 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "demo.h"
-#include "lines.h"
-#include "memory.h"
-#include "tries.h"
-#include "words.h"
+#include "guest/demo.h"
+#include "guest/lines.h"
+#include "guest/memory.h"
+#include "guest/tries.h"
+#include "guest/words.h"
 
 /* The most that we hold to give it back, and what is too little to be seen. */
 #define CHUNK_MAX	(48 * MIB)

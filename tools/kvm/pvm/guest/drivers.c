@@ -17,11 +17,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../common/array_size.h"
-#include "lines.h"
-#include "memory.h"
-#include "tries.h"
-#include "words.h"
+#include "common/array_size.h"
+#include "guest/lines.h"
+#include "guest/memory.h"
+#include "guest/tries.h"
+#include "guest/words.h"
 
 #define MOST_PAGES	1024UL	/* that one mapping of the driver's may have */
 #define SOME_PAGES	8UL

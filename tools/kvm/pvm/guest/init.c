@@ -14,10 +14,10 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include "lines.h"
-#include "memory.h"
-#include "tries.h"
-#include "words.h"
+#include "guest/lines.h"
+#include "guest/memory.h"
+#include "guest/tries.h"
+#include "guest/words.h"
 
 #define REPORT_DELAY	"/sys/module/page_reporting/parameters/page_reporting_delay_ms"
 

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "lines.h"
+#include "guest/lines.h"
 
 /* One write a line, so that no other line gets into it. */
 void put(const char *fmt, ...)

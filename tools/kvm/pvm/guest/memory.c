@@ -8,8 +8,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "lines.h"
-#include "memory.h"
+#include "guest/lines.h"
+#include "guest/memory.h"
 
 /* A line of /proc/meminfo, in kB; 0 if it is not there. */
 unsigned long meminfo_kb(const char *name)

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "words.h"
+#include "guest/words.h"
 
 /* What stands in the file from there on; NULL if the word does not. */
 static const char *find_word(const char *path, const char *word)
