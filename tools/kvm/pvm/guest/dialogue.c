@@ -13,6 +13,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "common/pagemap.h"
 #include "guest/demo.h"
 #include "guest/lines.h"
 #include "guest/memory.h"
@@ -26,16 +27,7 @@
 /* The guest physical address of a page of ours; 0 on failure. */
 static uint64_t gpa_of(const void *addr)
 {
-	uint64_t entry = 0;
-	int fd = open("/proc/self/pagemap", O_RDONLY);
-
-	if (fd < 0)
-		return 0;
-	if (pread(fd, &entry, sizeof(entry), (uintptr_t)addr / PAGE * sizeof(entry)) !=
-	    sizeof(entry))
-		entry = 0;
-	close(fd);
-	return entry >> 63 ? (entry & ((1ULL << 55) - 1)) * PAGE : 0;
+	return pfn_of(addr) * PAGE;
 }
 
 /* A page shared with the host for as long as it is mapped. */
