@@ -19,6 +19,7 @@
 #include "common/array_size.h"
 #include "common/exit_codes.h"
 #include "common/say.h"
+#include "common/thread.h"
 #include "devices/bus.h"
 #include "devices/console.h"
 #include "devices/devices.h"
@@ -226,6 +227,7 @@ int cmd_run(int argc, char **argv)
 	sigaddset(&set, SIGUSR2);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	thread_prepare();
 	sig_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (sig_fd < 0) {
 		say("signalfd: %s", strerror(errno));

@@ -4,6 +4,8 @@
 
 #include <pthread.h>
 
-void join_interrupted(pthread_t thread);
+void thread_prepare(void);
+void thread_interrupt(pthread_t thread);
+void thread_join(pthread_t thread);
 
 #endif

@@ -147,7 +147,7 @@ void devices_join(struct vm *vm)
 {
 	for (unsigned int i = 0; i < vm->nr_virtio; i++) {
 		if (vm->virtio[i]->started)
-			join_interrupted(vm->virtio[i]->thread);
+			thread_join(vm->virtio[i]->thread);
 		vm->virtio[i]->started = false;
 	}
 }

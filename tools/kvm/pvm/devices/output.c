@@ -13,7 +13,7 @@
 
 /*
  * To the user, who may read slowly or not at all: gives up when the guest is stopped,
- * of which join_interrupted() tells us. What cannot be written is lost.
+ * of which thread_join() tells us. What cannot be written is lost.
  */
 static void output_write(struct vm *vm, int fd, const void *buf, size_t len)
 {

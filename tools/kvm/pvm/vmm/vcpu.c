@@ -3,8 +3,6 @@
  * vCPUs as KVM has them, and their registers. What their threads do is in vcpu_run.c.
  */
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -16,6 +14,7 @@
 
 #include "common/exit_codes.h"
 #include "common/say.h"
+#include "common/thread.h"
 #include "vmm/vcpu.h"
 #include "vmm/vm.h"
 
@@ -120,5 +119,5 @@ void vcpu_kick(struct vcpu *vcpu)
 	if (!vcpu->started)
 		return;
 	__atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
-	pthread_kill(vcpu->thread, SIGUSR1);
+	thread_interrupt(vcpu->thread);
 }

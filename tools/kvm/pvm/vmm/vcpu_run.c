@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -210,18 +209,10 @@ static void *vcpu_main(void *arg)
 	return NULL;
 }
 
-static void on_kick(int sig)
-{
-	(void)sig;
-}
-
 /* What is not memory is for mmio. Reported; PVM_EXIT_*. */
 int vcpu_start_all(struct vm *vm, mmio_fn mmio)
 {
-	struct sigaction sa = { .sa_handler = on_kick };
-
 	vm->mmio = mmio;
-	sigaction(SIGUSR1, &sa, NULL);
 	for (unsigned int i = 0; i < vm->nr_vcpus; i++) {
 		int ret = vcpu_init(&vm->vcpu[i]);
 
@@ -252,7 +243,7 @@ void vcpu_join_all(struct vm *vm)
 		vcpu_kick(&vm->vcpu[i]);
 	for (unsigned int i = 0; i < vm->nr_vcpus; i++) {
 		if (vm->vcpu[i].started)
-			join_interrupted(vm->vcpu[i].thread);
+			thread_join(vm->vcpu[i].thread);
 		vm->vcpu[i].started = false;
 	}
 }
