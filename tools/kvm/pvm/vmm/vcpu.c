@@ -85,25 +85,44 @@ void vcpu_destroy_all(struct vm *vm)
 	}
 }
 
-/* Features that EL2 lets a protected guest have, and no others. 0, or -errno. */
+static bool has(const struct vm *vm, long extension)
+{
+	return ioctl(vm->fd, KVM_CHECK_EXTENSION, extension) > 0;
+}
+
+/* All that EL2 lets a protected guest have, where the CPU has it: an ordinary one gets no more. */
+static unsigned int features(const struct vm *vm)
+{
+	unsigned int features = 1U << KVM_ARM_VCPU_PSCI_0_2;
+
+	if (has(vm, KVM_CAP_ARM_PTRAUTH_ADDRESS) && has(vm, KVM_CAP_ARM_PTRAUTH_GENERIC))
+		features |= 1U << KVM_ARM_VCPU_PTRAUTH_ADDRESS |
+			    1U << KVM_ARM_VCPU_PTRAUTH_GENERIC;
+	if (has(vm, KVM_CAP_ARM_SVE))
+		features |= 1U << KVM_ARM_VCPU_SVE;
+
+	return features;
+}
+
+/* 0, or -errno. */
 int vcpu_init(struct vcpu *vcpu)
 {
 	struct vm *vm = vcpu->vm;
 	struct kvm_vcpu_init init;
+	int sve = KVM_ARM_VCPU_SVE;
 
 	if (ioctl(vm->fd, KVM_ARM_PREFERRED_TARGET, &init))
 		return -errno;
 
 	memset(init.features, 0, sizeof(init.features));
-	init.features[0] = 1U << KVM_ARM_VCPU_PSCI_0_2;
-	if (ioctl(vm->kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_ARM_PTRAUTH_ADDRESS) > 0 &&
-	    ioctl(vm->kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_ARM_PTRAUTH_GENERIC) > 0)
-		init.features[0] |= 1U << KVM_ARM_VCPU_PTRAUTH_ADDRESS |
-				    1U << KVM_ARM_VCPU_PTRAUTH_GENERIC;
+	init.features[0] = features(vm);
 	if (vcpu->id)
 		init.features[0] |= 1U << KVM_ARM_VCPU_POWER_OFF;
 
 	if (ioctl(vcpu->fd, KVM_ARM_VCPU_INIT, &init))
+		return -errno;
+	/* With vectors as long as there are. */
+	if (init.features[0] & (1U << sve) && ioctl(vcpu->fd, KVM_ARM_VCPU_FINALIZE, &sve))
 		return -errno;
 	if (vcpu->id)
 		return 0;
