@@ -45,6 +45,7 @@
 #define SECRETS_COUNTER		144
 #define SECRETS_MPIDR		145	/* not the vCPU's place in memory */
 #define SECRETS_ID		146	/* in the order of each_id_reg */
+#define SECRETS_DEBUG		162	/* a debug register that holds something */
 
 /* A report: kind in bits 63-56, site in 55-48, which in 47-32, and 32 bits of what differs. */
 #define SECRETS_CHANGED		1	/* expected ^ found */
