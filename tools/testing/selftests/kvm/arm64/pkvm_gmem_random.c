@@ -8,9 +8,9 @@
  *	  pkvm_gmem_random --replay FILE... [--vcpus N]
  *
  * "single" does one operation after the other on two VMs and holds each of them against the
- * specification (pkvm_random_step.c); a life that fails is made shorter in new VMs, printed and
+ * specification (pkvm_random_single.c); a life that fails is made shorter in new VMs, printed and
  * saved. "concurrent" lets all vCPUs and host threads go at once and looks at invariants
- * (pkvm_random_many.c). Lives are drawn from the seed and their number: a single one repeats
+ * (pkvm_random_concurrent.c). Lives are drawn from the seed and their number: a single one repeats
  * to the byte with --seed S --first K --lives 1, a concurrent one only in what is tried.
  *
  * At the end come rates, and whether memory has come back.
@@ -124,7 +124,7 @@ static void concurrent_life(u64 life)
 	u64 start = now_ms();
 	const char *why;
 
-	why = rnd_many_life(options.seed, life, options.vcpus, MANY_MS, &many_stats);
+	why = rnd_concurrent_life(options.seed, life, options.vcpus, MANY_MS, &many_stats);
 	many_ms += now_ms() - start;
 	if (gmem_kmsg_bad(kmsg) && !why)
 		why = "the kernel log";

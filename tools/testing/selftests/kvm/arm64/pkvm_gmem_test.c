@@ -5,7 +5,7 @@
  *
  * The guest is a command interpreter (see pkvm_guest.h); host and guest accesses
  * are interleaved one by one, on one thread. Lifetimes and races are elsewhere:
- * pkvm_gmem_life_test, pkvm_gmem_smp_test.
+ * pkvm_gmem_teardown_test, pkvm_gmem_smp_test.
  */
 #include <errno.h>
 #include <fcntl.h>

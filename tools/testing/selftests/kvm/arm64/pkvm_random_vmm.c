@@ -223,7 +223,7 @@ static void serve(struct vcpu_thread *t, struct rnd_mail *mail)
 		mail->ret = pkvm_slot_gmem(&vm, 0, RND_MEM_GPA, 0, -1, 0);
 		return;
 	default:
-		rnd_roam(t->shm, t->vcpu, t->list, t->fd);
+		rnd_concurrent_vcpu(t->shm, t->vcpu, t->list, t->fd);
 		mail->ret = 0;
 		return;
 	}

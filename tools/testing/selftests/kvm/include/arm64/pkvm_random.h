@@ -16,9 +16,9 @@
 #define RND_MAX_CMDS	64
 #define RND_MAX_OPS	256
 /* The file of a guest in the concurrent mode, in pages. */
-#define RND_MANY_PAGES	512
+#define RND_CONCURRENT_PAGES	512
 /* The first of them are anybody's, the others belong to vCPUs. */
-#define RND_ANYBODYS	(RND_MANY_PAGES / 4)
+#define RND_ANYBODYS	(RND_CONCURRENT_PAGES / 4)
 /* What a guest writes where nobody else may look, and elsewhere. */
 #define RND_SECRET	0x5ec2e70000000000ULL
 #define RND_OPEN	0x09e7000000000000ULL
@@ -59,7 +59,7 @@ enum rnd_request {
 	RND_REQ_RESUME,		/* go on with what is pending */
 	RND_REQ_SKIP,		/* do not */
 	RND_REQ_SLOT,		/* try to delete the slot of the memory */
-	RND_REQ_ROAM,		/* concurrent mode: see pkvm_random_roam.c */
+	RND_REQ_CONCURRENT,	/* concurrent mode: see pkvm_random_concurrent_vcpu.c */
 };
 
 /* What goes between a vCPU's thread and the parent. @turn: even is the parent's. */
@@ -76,8 +76,8 @@ struct rnd_mail {
 enum rnd_page_is { RND_GONE, RND_OWNED, RND_SHARED, RND_UNKNOWN };
 
 struct rnd_own {
-	u8 is[RND_MANY_PAGES];
-	u64 val[RND_MANY_PAGES];
+	u8 is[RND_CONCURRENT_PAGES];
+	u64 val[RND_CONCURRENT_PAGES];
 };
 
 struct rnd_shared {
@@ -109,14 +109,15 @@ void rnd_vmm_post(struct rnd_vmm *vmm, u32 vcpu, enum rnd_request request);
 const char *rnd_vmm_wait(struct rnd_vmm *vmm, u32 vcpu);
 const char *rnd_vmm_ask(struct rnd_vmm *vmm, u32 vcpu, enum rnd_request request);
 /* A vCPU's own life, in the child. */
-void rnd_roam(struct rnd_shared *shm, struct pkvm_vcpu *vcpu, struct pkvm_cmd *list, int fd);
+void rnd_concurrent_vcpu(struct rnd_shared *shm, struct pkvm_vcpu *vcpu,
+			 struct pkvm_cmd *list, int fd);
 int rnd_run_list(struct rnd_shared *shm, struct pkvm_vcpu *vcpu, struct pkvm_cmd *list, u32 nr);
 
 /* What the host sees of a page: 0 and the first line's value, or the signal. */
 int rnd_host_check(char *page, u64 *val, u32 *differ);
 int rnd_host_fill(char *page, u64 val);
 
-/* ---- One operation at a time (pkvm_random_step.c) ---- */
+/* ---- One operation at a time (pkvm_random_single.c) ---- */
 
 /* What the specification does not have, because it changes nothing. */
 enum rnd_extra {
@@ -151,9 +152,9 @@ void rnd_print(const struct spec_op *ops, u32 nr);
 u32 rnd_shrink(struct spec_op *ops, u32 nr,
 	       int (*fails)(const struct spec_op *ops, u32 nr, void *arg), void *arg);
 
-/* ---- All at once (pkvm_random_many.c) ---- */
+/* ---- All at once (pkvm_random_concurrent.c) ---- */
 
 /* NULL, or what went wrong in this life of all guests. */
-const char *rnd_many_life(u64 seed, u64 life, u32 nr_vcpus, u64 ms, struct rnd_stats *stats);
+const char *rnd_concurrent_life(u64 seed, u64 life, u32 nr_vcpus, u64 ms, struct rnd_stats *stats);
 
 #endif /* SELFTEST_KVM_ARM64_PKVM_RANDOM_H */

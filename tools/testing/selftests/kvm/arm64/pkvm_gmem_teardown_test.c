@@ -133,20 +133,20 @@ static int afterlife(int fd)
 	return bad;
 }
 
-FIXTURE(life) {
+FIXTURE(teardown) {
 	struct life l;
 	struct pkvm_vcpu *vcpu;
 	int kmsg;
 };
 
-FIXTURE_SETUP(life)
+FIXTURE_SETUP(teardown)
 {
 	self->kmsg = gmem_kmsg_open();
 	life_begin(&self->l, 4);
 	self->vcpu = self->l.vm.vcpu;
 }
 
-FIXTURE_TEARDOWN(life)
+FIXTURE_TEARDOWN(teardown)
 {
 	life_end(&self->l);
 	EXPECT_EQ(0, gmem_kmsg_bad(self->kmsg));
@@ -163,7 +163,7 @@ FIXTURE_TEARDOWN(life)
 	EXPECT_EQ(-EHWPOISON, pkvm_vcpu_resume(vcpu));			\
 } while (0)
 
-TEST_F(life, punch_of_what_the_guest_owns)
+TEST_F(teardown, punch_of_what_the_guest_owns)
 {
 	struct life *l = &self->l;
 	u64 val;
@@ -198,7 +198,7 @@ TEST_F(life, punch_of_what_the_guest_owns)
  * The guest hears of it; the page goes neither back to the host, which could read the
  * guest's content in it, nor anywhere else. The neighbours are as they were.
  */
-TEST_F(life, memory_failure)
+TEST_F(teardown, memory_failure)
 {
 	struct life *l = &self->l;
 	u64 owned = FIRST_SHARED, shared = FIRST_SHARED + 1, val, pfn;
@@ -224,7 +224,7 @@ TEST_F(life, memory_failure)
 	EXPECT_EQ(0, guest_check(&self->vcpu[2], GPA(0), 3 * page / 8, SECRET, 1, 8));
 }
 
-TEST_F(life, punch_of_what_the_guest_shares)
+TEST_F(teardown, punch_of_what_the_guest_shares)
 {
 	struct life *l = &self->l;
 	u64 n = FIRST_SHARED;
@@ -240,7 +240,7 @@ TEST_F(life, punch_of_what_the_guest_shares)
 	EXPECT_EQ(PUBLIC + 1, gmem_host_get64(l->mem + OFF(n + 1)));
 }
 
-TEST_F(life, punch_of_what_nobody_touched)
+TEST_F(teardown, punch_of_what_nobody_touched)
 {
 	struct life *l = &self->l;
 
@@ -251,7 +251,7 @@ TEST_F(life, punch_of_what_nobody_touched)
 	EXPECT_DESTROYED(&self->vcpu[1], FIRST_HOST);
 }
 
-TEST_F(life, punch_of_everything)
+TEST_F(teardown, punch_of_everything)
 {
 	struct life *l = &self->l;
 
@@ -264,7 +264,7 @@ TEST_F(life, punch_of_everything)
 	EXPECT_EQ(0, gmem_punch(l->fd, 0, OFF(NR_PAGES)));
 }
 
-TEST_F(life, punch_of_a_referenced_page)
+TEST_F(teardown, punch_of_a_referenced_page)
 {
 	struct life *l = &self->l;
 	struct gmem_pin pin;
@@ -279,7 +279,7 @@ TEST_F(life, punch_of_a_referenced_page)
 	gmem_pin_drop(&pin);
 }
 
-TEST_F(life, reference_outlives_the_vm)
+TEST_F(teardown, reference_outlives_the_vm)
 {
 	struct life *l = &self->l;
 	struct gmem_pin pin;
@@ -295,7 +295,7 @@ TEST_F(life, reference_outlives_the_vm)
 	gmem_pin_drop(&pin);
 }
 
-TEST_F(life, file_keeps_its_vm)
+TEST_F(teardown, file_keeps_its_vm)
 {
 	struct life *l = &self->l;
 	char *mem = l->mem;
@@ -323,7 +323,7 @@ TEST_F(life, file_keeps_its_vm)
 	EXPECT_EQ(PUBLIC, gmem_host_get64(mem + OFF(FIRST_SHARED)));
 }
 
-TEST_F(life, vm_that_never_ran)
+TEST_F(teardown, vm_that_never_ran)
 {
 	struct life *l = &self->l;
 
@@ -377,7 +377,7 @@ static void nth_order(unsigned int n, enum part *order)
 	}
 }
 
-TEST_F_TIMEOUT(life, teardown_in_every_order, 300)
+TEST_F_TIMEOUT(teardown, teardown_in_every_order, 300)
 {
 	enum part order[NR_PARTS];
 	struct life l;
@@ -511,28 +511,28 @@ static void vmm_ends(struct __test_metadata *_metadata, enum end end)
 	close(socks[0]);
 }
 
-TEST_F(life, vmm_exits)
+TEST_F(teardown, vmm_exits)
 {
 	vmm_ends(_metadata, END_EXIT);
 }
 
-TEST_F(life, vmm_is_killed)
+TEST_F(teardown, vmm_is_killed)
 {
 	vmm_ends(_metadata, END_KILLED_IDLE);
 }
 
-TEST_F(life, vmm_is_killed_while_it_runs)
+TEST_F(teardown, vmm_is_killed_while_it_runs)
 {
 	vmm_ends(_metadata, END_KILLED_RUNNING);
 }
 
-TEST_F(life, vmm_execs)
+TEST_F(teardown, vmm_execs)
 {
 	vmm_ends(_metadata, END_EXEC);
 }
 
 /* All descriptors, VM and vCPUs among them, go on in a forked process. */
-TEST_F(life, vmm_forks_and_exits)
+TEST_F(teardown, vmm_forks_and_exits)
 {
 	int socks[2], status, bad = -1;
 	pid_t pid, heir;
@@ -566,7 +566,7 @@ TEST_F(life, vmm_forks_and_exits)
 	close(socks[0]);
 }
 
-TEST_F_TIMEOUT(life, killed_at_any_moment, 300)
+TEST_F_TIMEOUT(teardown, killed_at_any_moment, 300)
 {
 	u64 before = 0, after;
 	unsigned int i;
@@ -605,7 +605,7 @@ TEST_F_TIMEOUT(life, killed_at_any_moment, 300)
 		TH_LOG("%ju kB free before, %ju after", (uintmax_t)before, (uintmax_t)after);
 }
 
-TEST_F_TIMEOUT(life, memory_comes_back, 300)
+TEST_F_TIMEOUT(teardown, memory_comes_back, 300)
 {
 	u64 before = 0, during = 0, after;
 	struct life l;

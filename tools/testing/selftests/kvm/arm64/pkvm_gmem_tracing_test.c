@@ -19,7 +19,7 @@
 #include "pkvm_guest.h"
 
 #define TRACING		"/sys/kernel/tracing/"
-#define INSTANCE	TRACING "instances/pkvm_gmem_observe/"
+#define INSTANCE	TRACING "instances/pkvm_gmem_tracing/"
 #define EL2		TRACING "remotes/hypervisor/"
 #define EL2_EVENT	EL2 "events/hypervisor/pkvm_transition/enable"
 #define AROUND		"/sys/module/kvm/parameters/pkvm_donate_around"
@@ -109,7 +109,7 @@ static bool el2_talks(void)
 	return !access(EL2, X_OK);
 }
 
-FIXTURE(observe) {
+FIXTURE(tracing) {
 	struct pkvm_vm vm;
 	struct pkvm_vcpu *vcpu;		/* the first of two */
 	struct pkvm_vcpu *other;
@@ -184,7 +184,7 @@ static void trace_end(void)
 	rmdir(INSTANCE);
 }
 
-FIXTURE_SETUP(observe)
+FIXTURE_SETUP(tracing)
 {
 	struct stat st;
 	u64 i;
@@ -220,7 +220,7 @@ FIXTURE_SETUP(observe)
 	gmem_write_file(INSTANCE "trace", "");
 }
 
-static void destroy(FIXTURE_DATA(observe) * self)
+static void destroy(FIXTURE_DATA(tracing) * self)
 {
 	if (!self->mem)
 		return;
@@ -230,7 +230,7 @@ static void destroy(FIXTURE_DATA(observe) * self)
 	self->mem = NULL;
 }
 
-FIXTURE_TEARDOWN(observe)
+FIXTURE_TEARDOWN(tracing)
 {
 	destroy(self);
 	close(self->stats.fd);
@@ -245,7 +245,7 @@ FIXTURE_TEARDOWN(observe)
 }
 
 /* What the host's events say of this VM and this file from here on. */
-static struct text events_read(FIXTURE_DATA(observe) * self)
+static struct text events_read(FIXTURE_DATA(tracing) * self)
 {
 	char *log = get(INSTANCE "trace"), key[64];
 	struct text t = {};
@@ -258,7 +258,7 @@ static struct text events_read(FIXTURE_DATA(observe) * self)
 	return t;
 }
 
-static void want_convert(FIXTURE_DATA(observe) * self, struct text *t, u64 n, u64 nr, u64 attr,
+static void want_convert(FIXTURE_DATA(tracing) * self, struct text *t, u64 n, u64 nr, u64 attr,
 			 const char *who, u64 error, long ret)
 {
 	add(t, "kvm_gmem_convert: inode %lu offset 0x%lx size 0x%lx attributes 0x%lx by %s error 0x%lx ret %ld\n",
@@ -268,14 +268,14 @@ static void want_convert(FIXTURE_DATA(observe) * self, struct text *t, u64 n, u6
 
 #define NO_PFN	(~0ULL)
 
-static void want_run(FIXTURE_DATA(observe) * self, struct text *t, const char *what, u64 n,
+static void want_run(FIXTURE_DATA(tracing) * self, struct text *t, const char *what, u64 n,
 		     u64 pfn, u64 nr, long ret)
 {
 	add(t, "pkvm_gmem_%s: vm 0x%x gfn 0x%lx pfn 0x%llx nr %lu ret %ld\n", what,
 	    self->handle, GFN(n), (unsigned long long)pfn, (unsigned long)nr, ret);
 }
 
-static void want_reclaim(FIXTURE_DATA(observe) * self, struct text *t, u64 n, u64 nr,
+static void want_reclaim(FIXTURE_DATA(tracing) * self, struct text *t, u64 n, u64 nr,
 			 int owned, int shared)
 {
 	add(t, "pkvm_gmem_reclaim: vm 0x%x gfn 0x%lx nr %lu owned %d shared %d\n",
@@ -283,7 +283,7 @@ static void want_reclaim(FIXTURE_DATA(observe) * self, struct text *t, u64 n, u6
 }
 
 /* A page that somebody holds is not unshared; then it is. */
-static void unshare_held(struct __test_metadata *_metadata, FIXTURE_DATA(observe) * self, u64 n)
+static void unshare_held(struct __test_metadata *_metadata, FIXTURE_DATA(tracing) * self, u64 n)
 {
 	struct gmem_pin pin;
 
@@ -301,7 +301,7 @@ static void unshare_held(struct __test_metadata *_metadata, FIXTURE_DATA(observe
  * and shares page 5; 0 and 1 are poisoned; 3 it has given up, 4 and 6 it never had, and 7 is
  * shared though the guest never had it either.
  */
-static void play(struct __test_metadata *_metadata, FIXTURE_DATA(observe) * self)
+static void play(struct __test_metadata *_metadata, FIXTURE_DATA(tracing) * self)
 {
 	u64 i;
 
@@ -323,7 +323,7 @@ static void play(struct __test_metadata *_metadata, FIXTURE_DATA(observe) * self
 	ASSERT_EQ(0, gmem_set_attr(self->fd, OFF(7), page, GMEM_SHARED));
 }
 
-TEST_F(observe, tracepoints)
+TEST_F(tracing, tracepoints)
 {
 	struct text want = {}, got;
 
@@ -362,7 +362,7 @@ TEST_F(observe, tracepoints)
 }
 
 /* One fault gives away a whole block: what the events name is all of it, and only once. */
-TEST_F(observe, donation_of_a_block)
+TEST_F(tracing, donation_of_a_block)
 {
 	char seen[BLOCK] = {}, *log;
 	unsigned int runs = 0;
@@ -434,7 +434,7 @@ static u32 stat_type(struct kvm_binary_stats *stats, const char *name)
 	return ~0U;
 }
 
-TEST_F(observe, statistics)
+TEST_F(tracing, statistics)
 {
 	/* The payload's file has been converted once, and its page is the VM's first. */
 	const u64 code = 1;
@@ -492,14 +492,14 @@ TEST_F(observe, statistics)
 
 static void *touch_other(void *arg)
 {
-	FIXTURE_DATA(observe) * self = arg;
+	FIXTURE_DATA(tracing) * self = arg;
 
 	guest_fill(self->other, GPA(NR_PAGES / 2), NR_PAGES / 2, 1, 1, page);
 	return NULL;
 }
 
 /* Two vCPUs count at once, and nothing is lost. */
-TEST_F(observe, statistics_of_several_vcpus)
+TEST_F(tracing, statistics_of_several_vcpus)
 {
 	pthread_t thread;
 
@@ -513,7 +513,7 @@ TEST_F(observe, statistics_of_several_vcpus)
 }
 
 /* A VM whose process has ended, and whose statistics somebody else still holds. */
-TEST_F(observe, statistics_of_a_dead_vm)
+TEST_F(tracing, statistics_of_a_dead_vm)
 {
 	struct kvm_binary_stats mine = self->stats;
 	int sock[2], status;
@@ -554,7 +554,7 @@ TEST_F(observe, statistics_of_a_dead_vm)
 	close(sock[1]);
 }
 
-static void want_el2(FIXTURE_DATA(observe) * self, struct text *t, const char *op, u64 n, u64 nr,
+static void want_el2(FIXTURE_DATA(tracing) * self, struct text *t, const char *op, u64 n, u64 nr,
 		     long ret)
 {
 	add(t, "pkvm_transition vm=0x%x op=%s gfn=0x%lx nr=%lu ret=%ld\n", self->handle, op,
@@ -562,7 +562,7 @@ static void want_el2(FIXTURE_DATA(observe) * self, struct text *t, const char *o
 }
 
 /* EL2 says by itself what it did; what it was not asked to do it does not say. */
-TEST_F(observe, el2_events)
+TEST_F(tracing, el2_events)
 {
 	struct text want = {}, got = {};
 	char key[64], *log;
@@ -598,7 +598,7 @@ TEST_F(observe, el2_events)
 	EXPECT_TEXT(want, got);
 }
 
-static struct text map_read(FIXTURE_DATA(observe) * self)
+static struct text map_read(FIXTURE_DATA(tracing) * self)
 {
 	struct text t = { .str = calloc(1, TEXT_SIZE) };
 	int map = gmem_map_open(getpid(), self->vm.fd, self->fd);
@@ -618,7 +618,7 @@ static void want_map(struct text *t, u64 n, u64 end, const char *host, const cha
 }
 
 /* Both columns, and they agree; or the host's alone. */
-TEST_F(observe, map_with_el2s_word)
+TEST_F(tracing, map_with_el2s_word)
 {
 	struct text want = {}, got;
 
@@ -678,7 +678,7 @@ static void *change_all_the_while(void *arg)
 }
 
 /* However the guest's pages come and go: the two columns never contradict each other. */
-TEST_F_TIMEOUT(observe, map_of_what_changes, 120)
+TEST_F_TIMEOUT(tracing, map_of_what_changes, 120)
 {
 	struct toucher t = { .vcpu = self->vcpu };
 	unsigned int el2 = 0, maps;

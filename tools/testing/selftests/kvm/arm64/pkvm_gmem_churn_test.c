@@ -3,7 +3,7 @@
  * Protected VMs on guest_memfd live and die, many of them, several at a time, some by
  * SIGKILL at any moment: is all of the memory there afterwards, EL2's too?
  *
- * usage: pkvm_gmem_lives_test [--lives N] [--seed S] [--first K] [--jobs J]
+ * usage: pkvm_gmem_churn_test [--lives N] [--seed S] [--first K] [--jobs J]
  *
  * The lives are drawn from the seed and their number: "--seed S --first K --lives 1
  * --jobs 1" is the K-th one of seed S again.
@@ -474,11 +474,11 @@ static void judge(struct __test_metadata *_metadata, u64 (*seen)[NR_FIGURES])
 	}
 }
 
-FIXTURE(lives) {
+FIXTURE(churn) {
 	int kmsg;
 };
 
-FIXTURE_SETUP(lives)
+FIXTURE_SETUP(churn)
 {
 	self->kmsg = gmem_kmsg_open();
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
@@ -488,7 +488,7 @@ FIXTURE_SETUP(lives)
 	cgroup_open();
 }
 
-FIXTURE_TEARDOWN(lives)
+FIXTURE_TEARDOWN(churn)
 {
 	if (cgroup[0])
 		EXPECT_EQ(0, rmdir(cgroup));
@@ -497,7 +497,7 @@ FIXTURE_TEARDOWN(lives)
 }
 
 /* The harness wants a limit of time; this program does as many lives as it is told to. */
-TEST_F_TIMEOUT(lives, all_of_it_comes_back, 6 * 3600)
+TEST_F_TIMEOUT(churn, all_of_it_comes_back, 6 * 3600)
 {
 	u64 seen[ROUNDS][NR_FIGURES], start, us = 0;
 	int i;

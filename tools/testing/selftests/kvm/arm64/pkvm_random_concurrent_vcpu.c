@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A guest's vCPU on its own, in the concurrent mode of the random tester: see pkvm_random_many.c.
+ * A guest's vCPU on its own, in the concurrent mode of the random tester: see
+ * pkvm_random_concurrent.c.
  *
  * It makes up batches of commands: some for pages of its own, of which it knows what each call
  * must answer and what they contain, and some for pages that everybody is at.
@@ -28,7 +29,7 @@ struct roam {
 	struct pkvm_cmd *list;
 	int fd;
 	u32 nr, first, end;	/* commands; own pages */
-	u64 val[RND_MANY_PAGES];	/* content, as far as a round has been judged */
+	u64 val[RND_CONCURRENT_PAGES];	/* content, as far as a round has been judged */
 	u64 stamp;
 	/* What each command of a round must lead to. */
 	struct expect {
@@ -353,7 +354,8 @@ static void round_of(struct roam *r)
 	judge(r);
 }
 
-void rnd_roam(struct rnd_shared *shm, struct pkvm_vcpu *vcpu, struct pkvm_cmd *list, int fd)
+void rnd_concurrent_vcpu(struct rnd_shared *shm, struct pkvm_vcpu *vcpu,
+			 struct pkvm_cmd *list, int fd)
 {
 	u32 share = (shm->nr_pages - ANYBODYS) / shm->nr_vcpus / GROUP * GROUP;
 	struct roam r = {

@@ -12,7 +12,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
-#include "pkvm_stray.h"
+#include "pkvm_host_access.h"
 
 /* From <linux/kernel-page-flags.h>. */
 #define KPF_BUDDY	10
@@ -65,7 +65,7 @@ static int kcore_open(const u64 *pfn)
 	return pfn[0] ? open("/proc/kcore", O_RDONLY | O_CLOEXEC) : -1;
 }
 
-TEST_F(stray, kcore)
+TEST_F(host_access, kcore)
 {
 	int fd = kcore_open(self->pfn), i;
 	u64 first;
@@ -91,7 +91,7 @@ TEST_F(stray, kcore)
 }
 
 /* How often the kernel has said since the last call that somebody touched page @n. */
-static int reports(FIXTURE_DATA(stray) * self, int n)
+static int reports(FIXTURE_DATA(host_access) * self, int n)
 {
 	char phys[32], gfn[32];
 
@@ -101,7 +101,7 @@ static int reports(FIXTURE_DATA(stray) * self, int n)
 }
 
 /* Touches page @n until that is reported: the kernel makes few reports at a time. */
-static int first_reports(FIXTURE_DATA(stray) * self, int fd, int n)
+static int first_reports(FIXTURE_DATA(host_access) * self, int fd, int n)
 {
 	int nr = 0, i;
 
@@ -115,7 +115,7 @@ static int first_reports(FIXTURE_DATA(stray) * self, int fd, int n)
 }
 
 /* A report names the page and whose it is; more looks at the page make no more reports. */
-TEST_F_TIMEOUT(stray, kcore_is_logged_once, 120)
+TEST_F_TIMEOUT(host_access, kcore_is_logged_once, 120)
 {
 	int fd = kcore_open(self->pfn), i;
 
@@ -147,7 +147,7 @@ static u64 guest_pages(const u64 *buf, size_t len)
 }
 
 /* All of memory, wherever the guest's pages may be: as a crash dump reads it. */
-TEST_F_TIMEOUT(stray, kcore_of_everything, 300)
+TEST_F_TIMEOUT(host_access, kcore_of_everything, 300)
 {
 	static u64 buf[1 << 16];
 	int fd = kcore_open(self->pfn), i;
@@ -197,7 +197,7 @@ static u64 proc_page_word(const char *name, u64 pfn)
 	return val;
 }
 
-TEST_F(stray, what_proc_says_of_the_page)
+TEST_F(host_access, what_proc_says_of_the_page)
 {
 	u64 flags;
 	int i;
@@ -218,7 +218,7 @@ TEST_F(stray, what_proc_says_of_the_page)
  * whose write has no other way. It goes on; the guest may lose the page, hears of that, and
  * nobody ever reads what was in it.
  */
-TEST_F_TIMEOUT(stray, bug_of_the_kernel, 120)
+TEST_F_TIMEOUT(host_access, bug_of_the_kernel, 120)
 {
 	u64 val = 0, phys = self->pfn[PAGE] * page, shared = gmem_pfn(HVA(FIRST_SHARED)) * page;
 	int fd = open("/dev/mem", O_RDWR | O_CLOEXEC), ret;
@@ -257,7 +257,7 @@ TEST_F_TIMEOUT(stray, bug_of_the_kernel, 120)
 
 /* ---- Memory that is moved about, or taken away ---- */
 
-static void expect_same_frames(struct __test_metadata *_metadata, FIXTURE_DATA(stray) * self)
+static void expect_same_frames(struct __test_metadata *_metadata, FIXTURE_DATA(host_access) * self)
 {
 	u64 val;
 	int i;
@@ -272,7 +272,7 @@ static void expect_same_frames(struct __test_metadata *_metadata, FIXTURE_DATA(s
 	expect_well(_metadata, self);
 }
 
-TEST_F_TIMEOUT(stray, compaction, 120)
+TEST_F_TIMEOUT(host_access, compaction, 120)
 {
 	const size_t chunk = 16 << 20;
 	char *holes = mmap(NULL, chunk, PROT_READ | PROT_WRITE,
@@ -292,7 +292,7 @@ TEST_F_TIMEOUT(stray, compaction, 120)
 	munmap(holes, chunk);
 }
 
-TEST_F(stray, dropped_caches)
+TEST_F(host_access, dropped_caches)
 {
 	int i;
 
@@ -314,7 +314,7 @@ static int write_frame(const char *name, u64 pfn)
 	return gmem_write_file(path, addr);
 }
 
-TEST_F(stray, soft_offline)
+TEST_F(host_access, soft_offline)
 {
 	u64 shared = gmem_pfn(HVA(FIRST_SHARED + 1));
 	int ret;
@@ -344,7 +344,7 @@ static void be_woken(int sig)
 {
 }
 
-TEST_F_TIMEOUT(stray, memory_offline, 200)
+TEST_F_TIMEOUT(host_access, memory_offline, 200)
 {
 	struct sigaction sa = { .sa_handler = be_woken };
 	char path[96], buf[64];
@@ -386,7 +386,7 @@ static int last_node(void)
 }
 
 /* On one node there is nowhere to go to; with more, everything is asked to go to each. */
-TEST_F(stray, moved_pages)
+TEST_F(host_access, moved_pages)
 {
 	void *addrs[] = { HVA(PAGE), HVA(FIRST_SHARED + 1) };
 	int to = last_node(), node;
@@ -417,7 +417,7 @@ TEST_F(stray, moved_pages)
 }
 
 /* How many of the guest's frames are in this mapping now. */
-static int frames_in(FIXTURE_DATA(stray) * self, const char *mem, u64 size)
+static int frames_in(FIXTURE_DATA(host_access) * self, const char *mem, u64 size)
 {
 	static u64 entry[4096];
 	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC), found = 0, i;
@@ -438,7 +438,7 @@ static int frames_in(FIXTURE_DATA(stray) * self, const char *mem, u64 size)
 }
 
 /* Everything above, and then the VM goes: its memory serves anybody. */
-TEST_F_TIMEOUT(stray, memory_is_normal_afterwards, 300)
+TEST_F_TIMEOUT(host_access, memory_is_normal_afterwards, 300)
 {
 	const u64 size = 32 << 20;
 	u64 off, before, val, cpu0 = 1;

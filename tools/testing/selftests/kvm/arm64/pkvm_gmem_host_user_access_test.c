@@ -17,7 +17,7 @@
 #include <sys/uio.h>
 #include <sys/wait.h>
 
-#include "pkvm_stray.h"
+#include "pkvm_host_access.h"
 
 #ifndef MADV_SOFT_OFFLINE
 #define MADV_SOFT_OFFLINE 101
@@ -48,7 +48,7 @@ static void by_zeroing(void *addr)
 	asm volatile("dc zva, %0" :: "r" (addr) : "memory");
 }
 
-TEST_F(stray, instructions)
+TEST_F(host_access, instructions)
 {
 	static const struct {
 		const char *name;
@@ -92,7 +92,7 @@ static long direct_io(char *buf, bool out)
 	return ret;
 }
 
-TEST_F(stray, system_calls)
+TEST_F(host_access, system_calls)
 {
 	struct iovec iov[2] = { { HVA(FIRST_SHARED), 8 }, { HVA(PAGE), 8 } };
 	struct gmem_pin pin;
@@ -125,7 +125,7 @@ TEST_F(stray, system_calls)
 }
 
 /* Neither to a disk nor from it; what is shared goes both ways. */
-TEST_F(stray, direct_transfers)
+TEST_F(host_access, direct_transfers)
 {
 	if (access(DISK, W_OK))
 		SKIP(return, "no " DISK);
@@ -153,7 +153,7 @@ static ssize_t proc_mem(pid_t pid, bool out, void *addr, u64 *val)
 }
 
 /* A debugger looks at a process that has the mapping; what is shared it does see. */
-TEST_F(stray, debugger)
+TEST_F(host_access, debugger)
 {
 	char *priv = HVA(PAGE), *shared = HVA(FIRST_SHARED);
 	u64 val = 1;
@@ -210,7 +210,7 @@ static void search_file(const char *path, u64 *secrets, u64 *publics)
 
 #define CORE_PATTERN	"/proc/sys/kernel/core_pattern"
 
-TEST_F_TIMEOUT(stray, core_file, 120)
+TEST_F_TIMEOUT(host_access, core_file, 120)
 {
 	struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };
 	char old[256], path[64];
@@ -219,7 +219,7 @@ TEST_F_TIMEOUT(stray, core_file, 120)
 	pid_t pid;
 
 	gmem_read_file(CORE_PATTERN, old, sizeof(old));
-	if (gmem_write_file(CORE_PATTERN, "/tmp/pkvm_gmem_stray.%p"))
+	if (gmem_write_file(CORE_PATTERN, "/tmp/pkvm_gmem_host_user_access.%p"))
 		SKIP(return, "no core files in this kernel");
 	pid = fork();
 	ASSERT_LE(0, pid);
@@ -237,7 +237,7 @@ TEST_F_TIMEOUT(stray, core_file, 120)
 	EXPECT_EQ(SIGABRT, WTERMSIG(status));
 	ASSERT_TRUE(WCOREDUMP(status));
 
-	snprintf(path, sizeof(path), "/tmp/pkvm_gmem_stray.%d", pid);
+	snprintf(path, sizeof(path), "/tmp/pkvm_gmem_host_user_access.%d", pid);
 	search_file(path, &secrets, &publics);
 	unlink(path);
 	EXPECT_EQ(0, secrets);
@@ -247,7 +247,7 @@ TEST_F_TIMEOUT(stray, core_file, 120)
 }
 
 /* MADV_REMOVE is not among them: it punches a hole, as it says. */
-TEST_F_TIMEOUT(stray, advice, 120)
+TEST_F_TIMEOUT(host_access, advice, 120)
 {
 	static const struct {
 		int advice;
@@ -288,7 +288,7 @@ TEST_F_TIMEOUT(stray, advice, 120)
 	EXPECT_EQ(ARRAY_SIZE(all), i) TH_LOG("it was %s", all[i].name);
 }
 
-TEST_F(stray, locked_mappings)
+TEST_F(host_access, locked_mappings)
 {
 	int flags;
 
@@ -318,7 +318,7 @@ static void expect_no_way(struct __test_metadata *_metadata, char *priv)
 	EXPECT_EQ(BUS_ADRERR, gmem_signal_code());
 }
 
-TEST_F(stray, changed_mappings)
+TEST_F(host_access, changed_mappings)
 {
 	char *more, *moved, *spare;
 	u64 val;
@@ -361,7 +361,7 @@ TEST_F(stray, changed_mappings)
 	expect_well(_metadata, self);
 }
 
-TEST_F(stray, forked_processes)
+TEST_F(host_access, forked_processes)
 {
 	int status, i;
 	pid_t pid;
@@ -405,7 +405,7 @@ static long mapping_rss_kb(const char *addr)
 	return kb;
 }
 
-TEST_F(stray, what_proc_says_of_the_mapping)
+TEST_F(host_access, what_proc_says_of_the_mapping)
 {
 	static const char * const files[] = {
 		"maps", "smaps", "smaps_rollup", "numa_maps", "statm", "stat", "status",
@@ -434,7 +434,7 @@ TEST_F(stray, what_proc_says_of_the_mapping)
 	expect_well(_metadata, self);
 }
 
-TEST_F(stray, userfaultfd)
+TEST_F(host_access, userfaultfd)
 {
 	struct uffdio_api api = { .api = UFFD_API };
 	struct uffdio_register reg = {

@@ -29,12 +29,12 @@ struct tally {
 	unsigned int allocations, refused;
 };
 
-FIXTURE(failed_lives) {
+FIXTURE(out_of_memory_vm) {
 	struct tally tally;
 	int kmsg;
 };
 
-FIXTURE_SETUP(failed_lives)
+FIXTURE_SETUP(out_of_memory_vm)
 {
 	struct pkvm_vm vm;
 
@@ -45,7 +45,7 @@ FIXTURE_SETUP(failed_lives)
 	pkvm_vm_destroy(&vm);
 }
 
-FIXTURE_TEARDOWN(failed_lives)
+FIXTURE_TEARDOWN(out_of_memory_vm)
 {
 	EXPECT_EQ(0, gmem_kmsg_bad(self->kmsg));
 	close(self->kmsg);
@@ -292,18 +292,18 @@ static void whole_lives(struct __test_metadata *_metadata, struct tally *t, bool
 	       again ? "go on" : "end there", t->allocations, t->refused);
 }
 
-TEST_F_TIMEOUT(failed_lives, lives_that_are_given_up, 900)
+TEST_F_TIMEOUT(out_of_memory_vm, lives_that_are_given_up, 900)
 {
 	whole_lives(_metadata, &self->tally, false);
 }
 
-TEST_F_TIMEOUT(failed_lives, lives_that_go_on, 900)
+TEST_F_TIMEOUT(out_of_memory_vm, lives_that_go_on, 900)
 {
 	whole_lives(_metadata, &self->tally, true);
 }
 
 /* A VMM that is out of memory while it exits. */
-TEST_F_TIMEOUT(failed_lives, exit_of_a_vmm, 120)
+TEST_F_TIMEOUT(out_of_memory_vm, exit_of_a_vmm, 120)
 {
 	unsigned int n;
 	int status;

@@ -6,9 +6,9 @@
  * arguments, and host threads convert, punch, touch and hold it. The rest belongs to vCPUs:
  * each has pages that no other vCPU touches, which the host converts, reads, and holds, but does
  * not write or punch. There the vCPU knows what each of its calls must answer and each page
- * contain (pkvm_random_roam.c). What it leaves in a page that is its own is a secret, marked as
- * such; before it shares the page it writes something else. So any secret that the host sees,
- * anywhere and at any time, dead VMs included, is a leak.
+ * contain (pkvm_random_concurrent_vcpu.c). What it leaves in a page that is its own is a secret,
+ * marked as such; before it shares the page it writes something else. So any secret that the host
+ * sees, anywhere and at any time, dead VMs included, is a leak.
  *
  * Now and then all stop. Then each page is accessible to the host if its attribute says so, and
  * what a vCPU has for itself is private; when the VM is gone, there are zeros.
@@ -56,8 +56,8 @@ static void complain(struct host *h, const char *what, u32 page, s64 got)
 
 static void host_map(struct host *h)
 {
-	h->mem = gmem_map(h->vmm->fd, RND_OFF(RND_MANY_PAGES));
-	madvise(h->mem, RND_OFF(RND_MANY_PAGES), MADV_DONTFORK);
+	h->mem = gmem_map(h->vmm->fd, RND_OFF(RND_CONCURRENT_PAGES));
+	madvise(h->mem, RND_OFF(RND_CONCURRENT_PAGES), MADV_DONTFORK);
 }
 
 static u32 any_range(struct host *h, u32 limit, u32 *nr)
@@ -72,7 +72,7 @@ static u32 any_range(struct host *h, u32 limit, u32 *nr)
 
 static void host_read(struct host *h)
 {
-	u32 differ, page = rnd_below(&h->rnd, RND_MANY_PAGES);
+	u32 differ, page = rnd_below(&h->rnd, RND_CONCURRENT_PAGES);
 	u64 val;
 	int sig = rnd_host_check(h->mem + RND_OFF(page), &val, &differ);
 
@@ -94,7 +94,7 @@ static void host_write(struct host *h)
 static void host_convert(struct host *h)
 {
 	bool private = rnd_below(&h->rnd, 2);
-	u32 nr, page = any_range(h, RND_MANY_PAGES, &nr);
+	u32 nr, page = any_range(h, RND_CONCURRENT_PAGES, &nr);
 	int ret = gmem_set_attr(h->vmm->fd, RND_OFF(page), RND_OFF(nr),
 				private ? GMEM_PRIVATE : GMEM_SHARED);
 
@@ -104,7 +104,7 @@ static void host_convert(struct host *h)
 
 static void host_hold(struct host *h)
 {
-	u32 page = rnd_below(&h->rnd, RND_MANY_PAGES);
+	u32 page = rnd_below(&h->rnd, RND_CONCURRENT_PAGES);
 	enum gmem_pin_kind kind = rnd_below(&h->rnd, 3) ? GMEM_PIN_VMSPLICE : GMEM_PIN_IO_URING;
 	int ret;
 
@@ -119,7 +119,7 @@ static void host_hold(struct host *h)
 
 static void host_kernel_access(struct host *h)
 {
-	u32 page = rnd_below(&h->rnd, RND_MANY_PAGES);
+	u32 page = rnd_below(&h->rnd, RND_CONCURRENT_PAGES);
 	int ret = gmem_kernel_read(h->mem + RND_OFF(page));
 
 	if (ret && ret != -EFAULT)
@@ -154,20 +154,20 @@ static void host_allocate(struct host *h)
 
 static void host_advise(struct host *h)
 {
-	u32 nr, page = any_range(h, RND_MANY_PAGES, &nr);
+	u32 nr, page = any_range(h, RND_CONCURRENT_PAGES, &nr);
 
 	if (rnd_below(&h->rnd, 4)) {
 		madvise(h->mem + RND_OFF(page), RND_OFF(nr), MADV_DONTNEED);
 		return;
 	}
-	munmap(h->mem, RND_OFF(RND_MANY_PAGES));
+	munmap(h->mem, RND_OFF(RND_CONCURRENT_PAGES));
 	host_map(h);
 }
 
 static void host_get(struct host *h)
 {
 	struct kvm_memory_attributes2 attr;
-	u32 nr, page = any_range(h, RND_MANY_PAGES, &nr);
+	u32 nr, page = any_range(h, RND_CONCURRENT_PAGES, &nr);
 	int ret = gmem_get_attr(h->vmm->fd, RND_OFF(page), RND_OFF(nr), &attr);
 
 	if (ret || !attr.size || attr.size > RND_OFF(nr))
@@ -206,7 +206,7 @@ static void *be_the_host(void *arg)
 	}
 	while (h->nr_held)
 		gmem_pin_drop(&h->held[--h->nr_held]);
-	munmap(h->mem, RND_OFF(RND_MANY_PAGES));
+	munmap(h->mem, RND_OFF(RND_CONCURRENT_PAGES));
 	return NULL;
 }
 
@@ -247,9 +247,9 @@ static const char *check_file(struct rnd_vmm *vmm, const struct rnd_own *own, bo
 {
 	const char *bad = NULL;
 
-	for (u32 i = 0; i < RND_MANY_PAGES && !bad; i++)
+	for (u32 i = 0; i < RND_CONCURRENT_PAGES && !bad; i++)
 		bad = check_page(vmm, i, own, dead);
-	stats->checks += RND_MANY_PAGES;
+	stats->checks += RND_CONCURRENT_PAGES;
 	return bad;
 }
 
@@ -273,7 +273,7 @@ static void set_off(struct many *m)
 		WRITE_ONCE(vmm->shm->pause, 0);
 		for (u32 v = 0; v < m->nr_vcpus; v++) {
 			vmm->shm->mail[v].nr = m->round * SPEC_VCPUS;
-			rnd_vmm_post(vmm, v, RND_REQ_ROAM);
+			rnd_vmm_post(vmm, v, RND_REQ_CONCURRENT);
 		}
 	}
 }
@@ -338,7 +338,7 @@ static const char *end_guests(struct many *m, bool quiet)
 		bad = bad ?: worse;
 	}
 	for (u32 g = 0; g < SPEC_GUESTS && !bad; g++) {
-		int ret = gmem_set_attr(m->vmm[g].fd, 0, RND_OFF(RND_MANY_PAGES), GMEM_SHARED);
+		int ret = gmem_set_attr(m->vmm[g].fd, 0, RND_OFF(RND_CONCURRENT_PAGES), GMEM_SHARED);
 
 		if (ret)
 			bad = wrong("a dead guest's file to shared", 0, ret, 0);
@@ -376,12 +376,12 @@ static const char *live(struct many *m, u64 ms)
 	bool quiet = rnd_below(&m->rnd, 2);
 
 	for (u32 g = 0; g < SPEC_GUESTS && !bad; g++)
-		bad = rnd_vmm_start(&m->vmm[g], m->nr_vcpus, RND_MANY_PAGES, m->seed, m->life,
+		bad = rnd_vmm_start(&m->vmm[g], m->nr_vcpus, RND_CONCURRENT_PAGES, m->seed, m->life,
 				    rnd_below(&m->rnd, 2));
 	/* Mostly not one exit for each page that a guest touches first. */
 	for (u32 g = 0; g < SPEC_GUESTS && !bad; g++) {
 		if (rnd_below(&m->rnd, 4) &&
-		    gmem_set_attr(m->vmm[g].fd, 0, RND_OFF(RND_MANY_PAGES), GMEM_PRIVATE))
+		    gmem_set_attr(m->vmm[g].fd, 0, RND_OFF(RND_CONCURRENT_PAGES), GMEM_PRIVATE))
 			bad = "a new file is not private";
 	}
 	while (!bad) {
@@ -399,7 +399,7 @@ static const char *live(struct many *m, u64 ms)
 	return bad;
 }
 
-const char *rnd_many_life(u64 seed, u64 life, u32 nr_vcpus, u64 ms, struct rnd_stats *stats)
+const char *rnd_concurrent_life(u64 seed, u64 life, u32 nr_vcpus, u64 ms, struct rnd_stats *stats)
 {
 	struct many *m = calloc(1, sizeof(*m));
 	static char said[256];

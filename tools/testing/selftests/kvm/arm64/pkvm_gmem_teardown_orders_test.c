@@ -250,18 +250,18 @@ struct tally {
 	unsigned int nr;
 };
 
-FIXTURE(orders) {
+FIXTURE(teardown_orders) {
 	struct tally t;
 };
 
-FIXTURE_SETUP(orders)
+FIXTURE_SETUP(teardown_orders)
 {
 	self->t.kmsg = gmem_kmsg_open();
 	/* A process of its own that is killed: its answers must not kill this one. */
 	signal(SIGPIPE, SIG_IGN);
 }
 
-FIXTURE_TEARDOWN(orders)
+FIXTURE_TEARDOWN(teardown_orders)
 {
 	EXPECT_EQ(0, gmem_kmsg_bad(self->t.kmsg));
 	close(self->t.kmsg);
@@ -312,7 +312,7 @@ static void all_orders(struct __test_metadata *_metadata, struct tally *t,
 	}
 }
 
-TEST_F_TIMEOUT(orders, of_a_vmm_and_its_heir, 300)
+TEST_F_TIMEOUT(teardown_orders, of_a_vmm_and_its_heir, 300)
 {
 	u64 before = gmem_settled_free_kb(~0ULL >> 1), after, slack = gmem_free_slack_kb();
 	enum op order[NR_OPS];
@@ -353,18 +353,18 @@ static void last_reference(struct __test_metadata *_metadata, bool in_flight)
 	pkvm_vm_destroy(&v.vm);
 }
 
-TEST_F(orders, last_reference_is_anothers)
+TEST_F(teardown_orders, last_reference_is_anothers)
 {
 	last_reference(_metadata, false);
 }
 
-TEST_F(orders, last_reference_is_in_a_message)
+TEST_F(teardown_orders, last_reference_is_in_a_message)
 {
 	last_reference(_metadata, true);
 }
 
 /* The file is in a message that nobody reads, and its VMM is gone. */
-TEST_F_TIMEOUT(orders, message_outlives_the_vmm, 120)
+TEST_F_TIMEOUT(teardown_orders, message_outlives_the_vmm, 120)
 {
 	u64 before = 0, after, slack = gmem_free_slack_kb();
 	int socks[2], status, i, fd;

@@ -5,7 +5,7 @@
  * on, until it comes to its end without one that fails.
  *
  * Each time the call gets ENOMEM or works all the same; if it failed, nothing has changed,
- * and trying again works. Whole lives are in pkvm_gmem_failed_lives_test.
+ * and trying again works. Whole lives are in pkvm_gmem_out_of_memory_vm_test.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -48,11 +48,11 @@ struct world {
 	unsigned int allocations, refused;
 };
 
-FIXTURE(failure) {
+FIXTURE(out_of_memory) {
 	struct world w;
 };
 
-FIXTURE_SETUP(failure)
+FIXTURE_SETUP(out_of_memory)
 {
 	self->w.kmsg = gmem_kmsg_open();
 	fail_nth_open();
@@ -64,7 +64,7 @@ FIXTURE_SETUP(failure)
 	self->w.vcpu = self->w.vm.vcpu;
 }
 
-FIXTURE_TEARDOWN(failure)
+FIXTURE_TEARDOWN(out_of_memory)
 {
 	pkvm_vm_destroy_gmem(&self->w.vm, self->w.fd, self->w.mem, OFF(NR_PAGES));
 	EXPECT_EQ(0, gmem_kmsg_bad(self->w.kmsg));
@@ -202,7 +202,7 @@ static void after_touch(struct __test_metadata *_metadata, struct world *w)
 	EXPECT_EQ(0, gmem_punch(w->fd, OFF(w->n), OFF(AREA)));
 }
 
-TEST_F_TIMEOUT(failure, first_touch, 120)
+TEST_F_TIMEOUT(out_of_memory, first_touch, 120)
 {
 	const struct act touch = {
 		"the guest's first touch", prepare_touch, act_touch, resume, before_touch,
@@ -320,7 +320,7 @@ static void calls(struct __test_metadata *_metadata, struct world *w, const stru
 	report(_metadata, w, a->name);
 }
 
-TEST_F_TIMEOUT(failure, share, 120)
+TEST_F_TIMEOUT(out_of_memory, share, 120)
 {
 	const struct act share = {
 		"SHARE", prepare_owned, act_share, call_again, expect_owned, after_share,
@@ -329,7 +329,7 @@ TEST_F_TIMEOUT(failure, share, 120)
 	calls(_metadata, &self->w, &share);
 }
 
-TEST_F_TIMEOUT(failure, unshare, 120)
+TEST_F_TIMEOUT(out_of_memory, unshare, 120)
 {
 	const struct act unshare = {
 		"UNSHARE", prepare_shared, act_unshare, call_again, expect_shared, after_unshare,
@@ -338,7 +338,7 @@ TEST_F_TIMEOUT(failure, unshare, 120)
 	calls(_metadata, &self->w, &unshare);
 }
 
-TEST_F_TIMEOUT(failure, relinquish, 120)
+TEST_F_TIMEOUT(out_of_memory, relinquish, 120)
 {
 	const struct act relinquish = {
 		"RELINQUISH", prepare_owned, act_relinquish, call_again, expect_owned,
@@ -370,7 +370,7 @@ static void after_share_of_untouched(struct __test_metadata *_metadata, struct w
 	EXPECT_EQ(0, gmem_punch(w->fd, OFF(w->n), OFF(AREA)));
 }
 
-TEST_F_TIMEOUT(failure, share_of_a_page_that_is_not_mapped, 120)
+TEST_F_TIMEOUT(out_of_memory, share_of_a_page_that_is_not_mapped, 120)
 {
 	const struct act share = {
 		"SHARE of a page that is not mapped", prepare_untouched, act_share, call_again,
@@ -427,7 +427,7 @@ static void after_set(struct __test_metadata *_metadata, struct world *w)
 }
 
 /* A page of each three goes to private, then back: splits, and merges. */
-TEST_F_TIMEOUT(failure, set_attributes, 120)
+TEST_F_TIMEOUT(out_of_memory, set_attributes, 120)
 {
 	const struct act set = {
 		"SET_MEMORY_ATTRIBUTES2", prepare_set, act_set, NULL, before_set, after_set,
@@ -475,7 +475,7 @@ static void after_merge(struct __test_metadata *_metadata, struct world *w)
 		EXPECT_EQ(STAMP + i, gmem_host_get64(w->mem + OFF(w->n + i)));
 }
 
-TEST_F_TIMEOUT(failure, set_attributes_of_many_runs, 120)
+TEST_F_TIMEOUT(out_of_memory, set_attributes_of_many_runs, 120)
 {
 	const struct act merge = {
 		"SET over many runs", prepare_merge, act_set, NULL, before_merge, after_merge,
@@ -497,7 +497,7 @@ static int act_get(struct world *w)
 }
 
 /* Reading needs no memory. */
-TEST_F(failure, get_attributes)
+TEST_F(out_of_memory, get_attributes)
 {
 	const struct act get = { "GET_MEMORY_ATTRIBUTES2", .act = act_get, .must_work = true };
 
@@ -526,7 +526,7 @@ static void after_host_touch(struct __test_metadata *_metadata, struct world *w)
 	EXPECT_EQ(STAMP, gmem_host_get64(w->mem + OFF(w->n)));
 }
 
-TEST_F(failure, host_fault)
+TEST_F(out_of_memory, host_fault)
 {
 	const struct act touch = {
 		"a host's access", prepare_hole, act_host_touch, .after = after_host_touch,
@@ -555,7 +555,7 @@ static void after_kernel_touch(struct __test_metadata *_metadata, struct world *
 	after_host_touch(_metadata, w);
 }
 
-TEST_F(failure, host_fault_in_a_system_call)
+TEST_F(out_of_memory, host_fault_in_a_system_call)
 {
 	const struct act touch = {
 		"a system call's access", prepare_hole, act_kernel_touch,
@@ -582,7 +582,7 @@ static void after_fallocate(struct __test_metadata *_metadata, struct world *w)
 	}
 }
 
-TEST_F(failure, fallocate)
+TEST_F(out_of_memory, fallocate)
 {
 	const struct act allocate = {
 		"fallocate", prepare_hole, act_fallocate, .after = after_fallocate,
@@ -621,7 +621,7 @@ static void after_punch(struct __test_metadata *_metadata, struct world *w)
 }
 
 /* Always succeeds. */
-TEST_F_TIMEOUT(failure, punch_hole, 120)
+TEST_F_TIMEOUT(out_of_memory, punch_hole, 120)
 {
 	const struct act punch = {
 		"PUNCH_HOLE", prepare_to_punch, act_punch, .after = after_punch,
@@ -652,7 +652,7 @@ static void after_create(struct __test_metadata *_metadata, struct world *w)
 	EXPECT_EQ(0, close(w->file));
 }
 
-TEST_F(failure, create_guest_memfd)
+TEST_F(out_of_memory, create_guest_memfd)
 {
 	const struct act create = {
 		"CREATE_GUEST_MEMFD", .act = act_create, .after = after_create,
@@ -699,7 +699,7 @@ static void after_add_slot(struct __test_metadata *_metadata, struct world *w)
 	EXPECT_EQ(0, act_delete_slot(w));
 }
 
-TEST_F(failure, memslots)
+TEST_F(out_of_memory, memslots)
 {
 	const struct act add = {
 		"making a slot", .act = act_add_slot, .before = expect_no_slot,

@@ -4,8 +4,8 @@
  * with pages full of words that no host memory holds, others that it shares, and what has to be
  * so after every attempt.
  */
-#ifndef SELFTEST_KVM_ARM64_PKVM_STRAY_H
-#define SELFTEST_KVM_ARM64_PKVM_STRAY_H
+#ifndef SELFTEST_KVM_ARM64_PKVM_HOST_ACCESS_H
+#define SELFTEST_KVM_ARM64_PKVM_HOST_ACCESS_H
 
 #include <errno.h>
 #include <signal.h>
@@ -35,7 +35,7 @@ static size_t page;
 #define HVA(n)		(self->mem + (n) * page)
 #define WORDS(n)	((n) * page / 8)
 
-FIXTURE(stray) {
+FIXTURE(host_access) {
 	struct pkvm_vm vm;
 	struct pkvm_vcpu *vcpu;
 	int fd;
@@ -82,7 +82,7 @@ static inline int log_lines(int fd, const char *first, const char *second)
 	}
 }
 
-FIXTURE_SETUP(stray)
+FIXTURE_SETUP(host_access)
 {
 	u64 val;
 	int i;
@@ -108,7 +108,7 @@ FIXTURE_SETUP(stray)
 		ASSERT_EQ(PUBLIC + i, gmem_host_get64(HVA(FIRST_SHARED + i)));
 }
 
-FIXTURE_TEARDOWN(stray)
+FIXTURE_TEARDOWN(host_access)
 {
 	pkvm_vm_destroy_gmem(&self->vm, self->fd, self->mem, OFF(NR_PAGES));
 	EXPECT_EQ(0, gmem_kmsg_bad(self->kmsg));
@@ -117,7 +117,7 @@ FIXTURE_TEARDOWN(stray)
 }
 
 /* After every attempt: host and guest are where they were, and can go on. */
-static inline void expect_well(struct __test_metadata *_metadata, FIXTURE_DATA(stray) * self)
+static inline void expect_well(struct __test_metadata *_metadata, FIXTURE_DATA(host_access) * self)
 {
 	u64 val;
 
@@ -140,4 +140,4 @@ static inline void expect_well(struct __test_metadata *_metadata, FIXTURE_DATA(s
 	EXPECT_EQ(0, log_lines(self->log, "stage-2", ""));
 }
 
-#endif /* SELFTEST_KVM_ARM64_PKVM_STRAY_H */
+#endif /* SELFTEST_KVM_ARM64_PKVM_HOST_ACCESS_H */
