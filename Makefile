@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 MAKEFLAGS += --no-print-directory --no-builtin-rules
-export ARCH CPU SMP MEM MODE ICOUNT SEED KARGS FILES CMD TIMEOUT DEBUG T PATCH FORCE LINUX_TARBALL DEBIAN_MIRROR DISK GUEST DEBIAN_SUITE
+export ARCH CPU SMP MEM MODE ICOUNT SEED KARGS FILES CMD TIMEOUT DEBUG G T PATCH FORCE LINUX_TARBALL DEBIAN_MIRROR DISK GUEST DEBIAN_SUITE
 
 # What the user wrote, dollar signs and all, is for the shell of the emulated host.
 $(foreach v,CMD KARGS FILES,$(if $(filter command line environment,$(origin $v)),$(eval override $v := $$(value $v))))
@@ -55,7 +55,7 @@ exec-run:
 	@mkdir -p out; scripts/exec; echo $$? >out/exec-code
 
 .PHONY: test
-test: ## all tests but the long ones; [ARCH=] [T=name] [DEBUG=1]
+test: ## all tests but the long ones; [ARCH=] [G=group] [T=name] [DEBUG=1]
 	@scripts/test plain
 
 .PHONY: nightly
