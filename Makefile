@@ -90,6 +90,10 @@ check: ## unit tests, checkpatch, sparse and shellcheck; boots nothing
 	@scripts/unit
 	@scripts/check
 
+.PHONY: claims
+claims: ## what the documentation promises, line by line, and the tests of each
+	@scripts/claims
+
 .PHONY: kernel
 kernel: ## build the kernel for ARCH=arm64|x86
 	@scripts/deps
