@@ -9,6 +9,7 @@ void (*cpu_step)(const volatile void *where);
 u64 cpu_sctlr, cpu_cntvoff, cpu_cntv_ctl, cpu_cntv_cval;
 u64 nr_event_counters = 6;
 int vm_table_lock;
+unsigned int kvm_host_sve_max_vl = 64;
 
 void cpu_warn_on(bool cond, const char *what)
 {

@@ -25,12 +25,14 @@
 
 #define GUEST_PC	0xffff800080001000UL
 #define GUEST_X0	0x5a5a5a5a5a5aUL
+#define VECTOR_BYTES	32
 #define HVC_ESR		(ESR_ELx_EC_HVC64 << ESR_ELx_EC_SHIFT | ESR_ELx_IL)
 
 static struct {
 	struct pkvm_hyp_vm vm;
 	struct pkvm_hyp_vcpu vcpu[POWER_CPUS];
 	struct kvm_vcpu host[POWER_CPUS];
+	u8 vectors[POWER_CPUS][SVE_SIZE(2 * VECTOR_BYTES)];
 } m;
 
 /* What is not a vCPU's registers: those are made anew for each operation. */
@@ -62,10 +64,13 @@ static void init_machine(void)
 {
 	memset(&m, 0, sizeof(m));
 	m.vm.kvm.created_vcpus = POWER_CPUS;
+	m.vm.kvm.has_sve = true;
 	for (unsigned int i = 0; i < POWER_CPUS; i++) {
 		m.vcpu[i].host_vcpu = &m.host[i];
 		m.vcpu[i].vcpu.kvm = &m.vm.kvm;
 		m.vcpu[i].vcpu.vcpu_id = power_vcpu_id(i);
+		m.vcpu[i].vcpu.arch.sve_state = m.vectors[i];
+		m.vcpu[i].vcpu.arch.sve_max_vl = VECTOR_BYTES;
 		CHECK(!pvm_init_vcpu(&m.vcpu[i]), "FAIL: vCPU %u is refused", i);
 		m.vm.vcpus[i] = &m.vcpu[i];
 	}
@@ -84,6 +89,7 @@ static void load(const struct state *s)
 		arch->ctxt.regs.regs[0] = GUEST_X0;
 		arch->fault.esr_el2 = HVC_ESR;
 		arch->cflags = 1;
+		memset(m.vectors[i], 0x11 * (i + 1), sizeof(m.vectors[i]));
 		memset(&m.host[i].arch, 0xee, sizeof(m.host[i].arch));
 	}
 }
@@ -93,6 +99,18 @@ static void save(struct state *s)
 	s->vm = m.vm.pvm;
 	for (unsigned int i = 0; i < POWER_CPUS; i++)
 		s->vcpu[i] = m.vcpu[i].pvm;
+}
+
+/* Its own vectors are zero, and nothing behind them. */
+static bool vectors_are_reset(unsigned int cpu)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(m.vectors[cpu]); i++) {
+		if (m.vectors[cpu][i] != (i < SVE_SIZE(VECTOR_BYTES) ? 0 : 0x11 * (cpu + 1)))
+			return false;
+	}
+	return true;
 }
 
 /* All of the context is as a reset has it; else an entry that is none. */
@@ -116,7 +134,7 @@ static u8 check_reset(unsigned int cpu, u64 hosts_x0)
 	want.sys_regs[SCTLR_EL1] = sctlr;
 	want.sys_regs[MPIDR_EL1] = pvm_spec_mpidr(vcpu->vcpu_id);
 	if (memcmp(&want, ctxt, sizeof(want)) || !pvm_spec_reset_sctlr(sctlr, big_endian) ||
-	    vcpu->arch.iflags)
+	    vcpu->arch.iflags || !vectors_are_reset(cpu))
 		return 0xff;
 	return entry;
 }
@@ -864,8 +882,55 @@ static void check_one_cpu(void)
 	check_narrow_cpu_on(&s);
 }
 
+/* What comes of the vectors that the host asks for, on a machine whose own are 64 bytes long. */
+static void check_vector_lengths(void)
+{
+	static const struct {
+		unsigned int asked, given;
+	} rows[] = {
+		{ 0, 0 }, { 1, 0 }, { 15, 0 }, { 16, 16 }, { 17, 0 }, { 32, 32 }, { 48, 48 },
+		{ 63, 0 }, { 64, 64 }, { 65, 64 }, { 80, 64 }, { 256, 64 }, { 8208, 64 }, { ~0U, 64 },
+	};
+	struct pkvm_hyp_vcpu *hyp_vcpu = &m.vcpu[0];
+	struct kvm_vcpu_arch *arch = &hyp_vcpu->vcpu.arch;
+	size_t i;
+
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		int want = rows[i].given ? 0 : -EINVAL;
+
+		memset(arch, 0, sizeof(*arch));
+		CHECK(pvm_init_sve(hyp_vcpu, rows[i].asked) == want,
+		      "FAIL: vectors of %u bytes", rows[i].asked);
+		CHECK(arch->sve_max_vl == rows[i].given, "FAIL: %u bytes for %u",
+		      arch->sve_max_vl, rows[i].asked);
+		CHECK(arch->sve_state == (want ? NULL : (void *)(hyp_vcpu + 1)),
+		      "FAIL: vectors of %u bytes are elsewhere", rows[i].asked);
+	}
+}
+
+/* The host gives room for the longest vectors of the machine, to protected guests with SVE. */
+static void check_vcpu_size(void)
+{
+	struct pkvm_hyp_vm vm = { .kvm.is_protected = true };
+	size_t without = pvm_hyp_vcpu_size(&vm), with;
+	unsigned int max_vl = kvm_host_sve_max_vl;
+
+	/* More than what is left of a page. */
+	kvm_host_sve_max_vl = 256;
+	CHECK(without == PAGE_ALIGN(sizeof(struct pkvm_hyp_vcpu)), "FAIL: a vCPU of %zu", without);
+	vm.kvm.has_sve = true;
+	with = pvm_hyp_vcpu_size(&vm);
+	CHECK(with == PAGE_ALIGN(sizeof(struct pkvm_hyp_vcpu) + SVE_SIZE(kvm_host_sve_max_vl)),
+	      "FAIL: a vCPU with vectors of %zu", with);
+	vm.kvm.is_protected = false;
+	CHECK(pvm_hyp_vcpu_size(&vm) == without, "FAIL: an ordinary guest's vectors");
+	kvm_host_sve_max_vl = max_vl;
+}
+
 int main(void)
 {
+	check_vector_lengths();
+	check_vcpu_size();
 	init_machine();
 	check_one_cpu();
 	init_machine();

@@ -200,10 +200,13 @@ struct kvm_vcpu_arch {
 	enum { VCPU_DEBUG_FREE, VCPU_DEBUG_HOST_OWNED } debug_owner;
 	struct { enum pkvm_memreq_op op; } pkvm_memreq;
 	int pid;
+	void *sve_state;
+	unsigned int sve_max_vl;
 };
 
 struct kvm {
 	unsigned int created_vcpus;
+	bool is_protected, has_sve;
 };
 
 struct kvm_vcpu {
@@ -221,7 +224,7 @@ struct pkvm_hyp_vcpu {
 	struct kvm_vcpu vcpu;
 	struct kvm_vcpu *host_vcpu;
 	struct pvm_vcpu pvm;
-};
+} __attribute__((aligned(16)));
 
 struct pkvm_hyp_vm {
 	struct kvm kvm;
@@ -241,6 +244,7 @@ extern int vm_table_lock;
 /* Flags: a field of the vCPU's, a value, and the bits in which it is. */
 
 #define VCPU_INITIALIZED	cflags, 1, 1
+#define VCPU_SVE_FINALIZED	cflags, 2, 2
 #define PENDING_EXCEPTION	iflags, 1, 1
 #define INCREMENT_PC		iflags, 2, 2
 #define EXCEPT_MASK		iflags, 0xe, 0xe
@@ -302,9 +306,24 @@ static inline phys_addr_t kvm_vcpu_get_fault_ipa(const struct kvm_vcpu *vcpu)
 /* What the guest has guarded: every frame with an odd number, if it guards any. */
 bool pkvm_gfn_is_guarded(struct pkvm_hyp_vm *vm, u64 gfn);
 
-/* pvm_smccc.c; what it calls is its test's. */
+/* SVE: 32 vectors of vl bytes, 16 predicates and FFR of vl / 8, and what is between. */
 
 #define PAGE_SIZE		4096
+#define PAGE_ALIGN(n)		(((n) + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1UL))
+#define SVE_VQ_BYTES		16
+#define sve_vl_valid(vl)	((vl) >= 16 && (vl) <= 8192 && (vl) % 16 == 0)
+#define SVE_SIZE(vl)		((size_t)(vl) * 32 + (vl) / 8 * 17)
+#define vcpu_has_sve(v)		((v)->kvm->has_sve)
+#define vcpu_sve_state_size(v)	SVE_SIZE((v)->arch.sve_max_vl)
+#define pkvm_vcpu_sve_size(kvm)	\
+	((kvm)->is_protected && (kvm)->has_sve ? SVE_SIZE(kvm_host_sve_max_vl) : 0)
+#define min(a, b)		((a) < (b) ? (a) : (b))
+#define BUILD_BUG_ON(cond)	_Static_assert(!(cond), #cond)
+
+extern unsigned int kvm_host_sve_max_vl;
+
+/* pvm_smccc.c; what it calls is its test's. */
+
 #define PVM_NR_WORKAROUNDS	3
 #define memzero_explicit(p, n)	memset(p, 0, n)
 #define kvm_has_feat(...)	guest_has_ssbs

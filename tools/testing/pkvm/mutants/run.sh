@@ -21,7 +21,7 @@ dir=$(mkdir -p "$1" && cd "$1" && pwd)
 shift
 hyp=arch/arm64/kvm/hyp
 nvhe=(component_lock page_run page_transition pkvm_gmem pkvm_memreq pkvm_mmio pkvm_spec pkvm_spec_invariants)
-pvm=(pvm_context pvm_exit pvm_psci pvm_reset pvm_spec)
+pvm=(pvm_context pvm_exit pvm_psci pvm_reset pvm_spec pvm_sve)
 flags=(-O1 -w -std=gnu11 -DCONFIG_NVHE_EL2_DEBUG)
 small=(-DSPEC_FRAMES=8 -DSPEC_GFNS=8 -DSPEC_TABLE=4 -DSPEC_VCPUS=2)
 large=(-DSPEC_FRAMES=640 -DSPEC_GFNS=1024 -DSPEC_TABLE=512 -DSPEC_VCPUS=2)
