@@ -15,14 +15,10 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "kselftest_harness.h"
+#include "gmem_test.h"
 #include "guest_memfd_util.h"
 
 #define OWNS		GUEST_MEMFD_FLAG_MMAP
-
-static size_t page;
-
-#define OFF(n)		((u64)(n) * page)
 
 FIXTURE(large) {
 	int vm;
@@ -298,7 +294,5 @@ TEST_F_TIMEOUT(large, no_memory_to_record_a_change, 120)
 
 int main(int argc, char **argv)
 {
-	gmem_require_private();
-	page = getpagesize();
-	return test_harness_run(argc, argv);
+	return gmem_test_main(argc, argv, gmem_require_private);
 }

@@ -20,7 +20,7 @@
 #include <sys/uio.h>
 #include <sys/wait.h>
 
-#include "kselftest_harness.h"
+#include "gmem_test.h"
 #include "guest_memfd_conv.h"
 
 TEST_F(conv, how_a_file_begins)
@@ -711,8 +711,6 @@ TEST_F(conv, large_file_without_pages)
 	close(fd);
 }
 
-#define GPA(n)		(0x80000000ULL + (n) * page)
-
 static int bind_slot(FIXTURE_DATA(conv) * self, u32 slot, u64 gpa, u64 n, u64 count)
 {
 	return gmem_set_slot(self->vm, slot, gpa, OFF(count), HVA(n), self->fd, OFF(n));
@@ -861,7 +859,5 @@ TEST_F_TIMEOUT(conv, while_somebody_touches, 120)
 
 int main(int argc, char **argv)
 {
-	gmem_require_private();
-	page = getpagesize();
-	return test_harness_run(argc, argv);
+	return gmem_test_main(argc, argv, gmem_require_private);
 }

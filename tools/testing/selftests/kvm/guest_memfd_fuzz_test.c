@@ -19,11 +19,10 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
-#include "kselftest_harness.h"
+#include "gmem_test.h"
 #include "guest_memfd_util.h"
 
 #define NR_PAGES	24
-#define MEM_GPA		0x80000000ULL
 #define SLOT		3
 #define STEPS		4000
 
@@ -32,10 +31,6 @@
 
 #define THERE		KVM_MEMORY_ATTRIBUTES2_POPULATED
 #define GIVEN_UP	KVM_MEMORY_ATTRIBUTES2_GIVEN_UP
-
-static size_t page;
-
-#define OFF(n)		((u64)(n) * page)
 
 /* A set of errnos that a call deserves: none means that it works. */
 struct deserved {

@@ -11,13 +11,10 @@
 #include <linux/kernel.h>
 #include <linux/sizes.h>
 
-#include "kselftest_harness.h"
 #include "guest_memfd_layout.h"
 
 /* No fault brings more pages than this with it, on any architecture. */
 #define MAX_AROUND	256
-
-static size_t page;
 
 static int file_hide(const struct gmem_file *f)
 {
@@ -441,7 +438,5 @@ TEST_F(layout, slot_at_the_top)
 
 int main(int argc, char **argv)
 {
-	page = getpagesize();
-	gmem_require_guest();
-	return test_harness_run(argc, argv);
+	return gmem_test_main(argc, argv, gmem_require_guest);
 }

@@ -17,10 +17,7 @@
 #include <linux/kernel.h>
 #include <linux/sizes.h>
 
-#include "kselftest_harness.h"
 #include "guest_memfd_layout.h"
-
-static size_t page;
 
 FIXTURE(map) {
 	struct gmem_guest g;
@@ -418,7 +415,5 @@ TEST_F_TIMEOUT(map, map_of_what_changes, 120)
 
 int main(int argc, char **argv)
 {
-	page = getpagesize();
-	gmem_require_guest();
-	return test_harness_run(argc, argv);
+	return gmem_test_main(argc, argv, gmem_require_guest);
 }

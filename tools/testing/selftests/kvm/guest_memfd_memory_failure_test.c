@@ -114,7 +114,5 @@ TEST_F(conv, bad_memory_that_is_private)
 
 int main(int argc, char **argv)
 {
-	gmem_require_private();
-	page = getpagesize();
-	return test_harness_run(argc, argv);
+	return gmem_test_main(argc, argv, gmem_require_private);
 }

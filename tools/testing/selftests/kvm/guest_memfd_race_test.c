@@ -12,14 +12,10 @@
 #include <unistd.h>
 #include <sys/mman.h>
 
-#include "kselftest_harness.h"
+#include "gmem_test.h"
 #include "guest_memfd_race.h"
 
 #define LIMIT_S		150
-
-static size_t page;
-
-#define OFF(n)		((u64)(n) * page)
 
 /* A conversion of all, with nobody about; deferred work may hold a page for a moment. */
 static int convert_all(struct arena *a, u64 attr, u64 *err)
@@ -361,7 +357,5 @@ TEST_F_TIMEOUT(race, memory_failure, LIMIT_S)
 
 int main(int argc, char **argv)
 {
-	gmem_require_private();
-	page = getpagesize();
-	return test_harness_run(argc, argv);
+	return gmem_test_main(argc, argv, gmem_require_private);
 }

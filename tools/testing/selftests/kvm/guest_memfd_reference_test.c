@@ -250,7 +250,5 @@ TEST_F_TIMEOUT(conv, referenced_by_direct_io, 120)
 
 int main(int argc, char **argv)
 {
-	gmem_require_private();
-	page = getpagesize();
-	return test_harness_run(argc, argv);
+	return gmem_test_main(argc, argv, gmem_require_private);
 }

@@ -13,17 +13,13 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#include "kselftest_harness.h"
+#include "gmem_test.h"
 #include "pkvm_guest.h"
 
 #define GMEM_GPA	0x80000000ULL
 #define HUGE		(2UL << 20)
 #define NR_PAGES	520		/* more than one call can share */
 #define NR_EACH		48		/* of each backing, where there are two */
-
-static size_t page;
-
-#define OFF(n)		((u64)(n) * page)
 
 enum memory_kind { ANON_SMALL, ANON_HUGE, SHARED_FILE };
 

@@ -23,10 +23,9 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "kselftest_harness.h"
+#include "gmem_test.h"
 #include "pkvm_guest.h"
 
-#define MEM_GPA		0x80000000ULL
 #define MAX_JOBS	16
 /* The memory is looked at after each of these. */
 #define ROUNDS		8
@@ -35,12 +34,8 @@
 
 #define CGROUP_ROOT	"/sys/fs/cgroup"
 
-static size_t page;
 static u64 lives = 240, seed, first_life;
 static int jobs;
-
-#define GPA(n)		(MEM_GPA + (n) * page)
-#define OFF(n)		((u64)(n) * page)
 
 struct shared {
 	u64 next;			/* the next life to be lived */

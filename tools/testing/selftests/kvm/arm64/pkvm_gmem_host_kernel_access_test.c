@@ -490,7 +490,5 @@ TEST_F_TIMEOUT(host_access, memory_is_normal_afterwards, 300)
 
 int main(int argc, char **argv)
 {
-	page = getpagesize();
-	pkvm_require_gmem();
-	return test_harness_run(argc, argv);
+	return gmem_test_main(argc, argv, pkvm_require_gmem);
 }

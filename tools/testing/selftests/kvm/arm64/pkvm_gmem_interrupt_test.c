@@ -18,10 +18,9 @@
 #include <sys/time.h>
 #include <sys/wait.h>
 
-#include "kselftest_harness.h"
+#include "gmem_test.h"
 #include "pkvm_guest.h"
 
-#define MEM_GPA		0x80000000ULL
 #define NR_VCPUS	3
 /* [0, BIG) is converted, filled and punched as a whole; each vCPU has pages behind that. */
 #define BIG		2048
@@ -30,10 +29,6 @@
 
 #define STAMP		0x57a3900000000000ULL
 
-static size_t page;
-
-#define GPA(n)		(MEM_GPA + (n) * page)
-#define OFF(n)		((u64)(n) * page)
 #define FIRST(vcpu)	(BIG + (vcpu)->id * OWN)
 
 struct guest {
@@ -799,7 +794,5 @@ TEST_F_TIMEOUT(interrupt, host_is_suspended, 120)
 
 int main(int argc, char **argv)
 {
-	page = getpagesize();
-	pkvm_require_gmem();
-	return test_harness_run(argc, argv);
+	return gmem_test_main(argc, argv, pkvm_require_gmem);
 }

@@ -17,20 +17,16 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
-#include "kselftest_harness.h"
+#include "gmem_test.h"
 #include "pkvm_guest.h"
 
-/* A border of blocks of any size that a fault can donate. */
-#define MEM_GPA		0x80000000ULL
+/* MEM_GPA is a border of blocks of any size that a fault can donate. */
 #define NR_PAGES	1024
 
 /* Pages that a fault donates at most, see Documentation/virt/kvm/arm/pkvm_gmem.rst. */
 #define AROUND		"/sys/module/kvm/parameters/pkvm_donate_around"
 #define MAX_AROUND	256
 
-static size_t page;
-
-#define OFF(n)		((u64)(n) * page)
 #define TAG(n)		(0x10c0000ULL + (n))
 
 FIXTURE(layout) {
@@ -522,7 +518,5 @@ TEST_F_TIMEOUT(layout, ranges_where_gfn_and_offset_differ, 120)
 
 int main(int argc, char **argv)
 {
-	page = getpagesize();
-	pkvm_require_gmem();
-	return test_harness_run(argc, argv);
+	return gmem_test_main(argc, argv, pkvm_require_gmem);
 }

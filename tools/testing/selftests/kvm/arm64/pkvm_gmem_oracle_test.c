@@ -9,16 +9,11 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "kselftest_harness.h"
+#include "gmem_test.h"
 #include "pkvm_guest.h"
 
 #define ORACLE		"/sys/kernel/debug/kvm/pkvm_oracle"
-#define MEM_GPA		0x80000000ULL
 #define NR_PAGES	16
-
-static size_t page;
-
-#define GPA(n)		(MEM_GPA + (n) * page)
 
 /* How often the oracle has compared that, since boot. */
 static unsigned long count_of(const char *what)

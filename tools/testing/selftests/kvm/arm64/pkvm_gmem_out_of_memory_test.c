@@ -12,11 +12,10 @@
 #include <linux/falloc.h>
 #include <sys/mman.h>
 
-#include "kselftest_harness.h"
+#include "gmem_test.h"
 #include "fail_nth.h"
 #include "pkvm_guest.h"
 
-#define MEM_GPA		0x80000000ULL
 /* One last-level table for each of these, so that a fault has to pay for one. */
 #define AREA		512
 #define NR_AREAS	256
@@ -25,11 +24,6 @@
 #define LIMIT		(NR_AREAS - 1)
 
 #define STAMP		0x57a3900000000000ULL
-
-static size_t page;
-
-#define GPA(n)		(MEM_GPA + (n) * page)
-#define OFF(n)		((u64)(n) * page)
 
 /* ---- A guest, and what is done with it ---- */
 

@@ -12,17 +12,11 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
-#include "kselftest_harness.h"
+#include "gmem_test.h"
 #include "fail_nth.h"
 #include "pkvm_guest.h"
 
-#define MEM_GPA		0x80000000ULL
 #define STAMP		0x57a3900000000000ULL
-
-static size_t page;
-
-#define GPA(n)		(MEM_GPA + (n) * page)
-#define OFF(n)		((u64)(n) * page)
 
 struct tally {
 	size_t run_size;

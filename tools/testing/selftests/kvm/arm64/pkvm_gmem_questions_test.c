@@ -268,7 +268,5 @@ TEST_F(gmem, how_does_userspace_learn_which_ranges_are_active)
 
 int main(int argc, char **argv)
 {
-	page = getpagesize();
-	pkvm_require_gmem();
-	return test_harness_run(argc, argv);
+	return gmem_test_main(argc, argv, pkvm_require_gmem);
 }

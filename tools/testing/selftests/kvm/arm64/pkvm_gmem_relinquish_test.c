@@ -231,7 +231,5 @@ TEST_F_TIMEOUT(gmem, under_another_vcpu, 500)
 
 int main(int argc, char **argv)
 {
-	pkvm_require_gmem();
-	page = getpagesize();
-	return test_harness_run(argc, argv);
+	return gmem_test_main(argc, argv, pkvm_require_gmem);
 }

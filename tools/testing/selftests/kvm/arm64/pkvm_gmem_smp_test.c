@@ -9,18 +9,11 @@
 #include <linux/compiler.h>
 #include <sys/mman.h>
 
-#include "kselftest_harness.h"
+#include "gmem_test.h"
 #include "pkvm_guest.h"
 
-#define MEM_GPA		0x80000000ULL
 #define NR_PAGES	1024
 #define ROUNDS		300
-
-static size_t page;
-
-#define GPA(n)		(MEM_GPA + (n) * page)
-#define OFF(n)		((u64)(n) * page)
-#define HVA(n)		(self->mem + (n) * page)
 
 FIXTURE(smp) {
 	struct pkvm_vm vm;
@@ -368,7 +361,5 @@ TEST_F_TIMEOUT(smp, holes_under_running_vcpus, 180)
 
 int main(int argc, char **argv)
 {
-	page = getpagesize();
-	pkvm_require_gmem();
-	return test_harness_run(argc, argv);
+	return gmem_test_main(argc, argv, pkvm_require_gmem);
 }

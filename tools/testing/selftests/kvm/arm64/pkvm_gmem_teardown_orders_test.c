@@ -13,10 +13,9 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#include "kselftest_harness.h"
+#include "gmem_test.h"
 #include "pkvm_guest.h"
 
-#define MEM_GPA		0x80000000ULL
 #define NR_PAGES	64
 /* 0-15 are the guest's own, 16-23 it shares, 24-31 a running vCPU shares and unshares. */
 #define FIRST_SHARED	16
@@ -28,11 +27,6 @@
 
 #define SECRET		0x5ec4e70000000000ULL
 #define PUBLIC		0x7070000000000000ULL
-
-static size_t page;
-
-#define GPA(n)		(MEM_GPA + (n) * page)
-#define OFF(n)		((u64)(n) * page)
 
 /* ---- The VMM, in a process of its own ---- */
 
@@ -404,7 +398,5 @@ TEST_F_TIMEOUT(teardown_orders, message_outlives_the_vmm, 120)
 
 int main(int argc, char **argv)
 {
-	page = getpagesize();
-	pkvm_require_gmem();
-	return test_harness_run(argc, argv);
+	return gmem_test_main(argc, argv, pkvm_require_gmem);
 }

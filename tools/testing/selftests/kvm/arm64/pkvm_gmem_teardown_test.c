@@ -12,10 +12,9 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-#include "kselftest_harness.h"
+#include "gmem_test.h"
 #include "pkvm_guest.h"
 
-#define MEM_GPA		0x80000000ULL
 #define NR_PAGES	1024
 
 /* Which pages of the file become what in a "life". */
@@ -33,11 +32,6 @@
 
 /* How much free memory may be missing: see gmem_free_slack_kb(). */
 #define SLACK_KB	gmem_free_slack_kb()
-
-static size_t page;
-
-#define GPA(n)		(MEM_GPA + (n) * page)
-#define OFF(n)		((u64)(n) * page)
 
 struct life {
 	struct pkvm_vm vm;
@@ -639,7 +633,5 @@ static void __attribute__((constructor)) wait_for_the_end(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	page = getpagesize();
-	pkvm_require_gmem();
-	return test_harness_run(argc, argv);
+	return gmem_test_main(argc, argv, pkvm_require_gmem);
 }

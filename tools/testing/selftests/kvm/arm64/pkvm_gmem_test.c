@@ -774,7 +774,5 @@ TEST_F(gmem, guest_that_gives_up)
 
 int main(int argc, char **argv)
 {
-	page = getpagesize();
-	pkvm_require_gmem();
-	return test_harness_run(argc, argv);
+	return gmem_test_main(argc, argv, pkvm_require_gmem);
 }

@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "kselftest_harness.h"
+#include "gmem_test.h"
 #include "kvm_util.h"
 #include "pkvm_guest.h"
 
@@ -24,16 +24,10 @@
 #define EL2_EVENT	EL2 "events/hypervisor/pkvm_transition/enable"
 #define AROUND		"/sys/module/kvm/parameters/pkvm_donate_around"
 
-#define MEM_GPA		0x80000000ULL
 #define NR_PAGES	1024
 #define BLOCK		64
 #define TEXT_SIZE	(1 << 20)
 
-static size_t page;
-
-#define GPA(n)		(MEM_GPA + (n) * page)
-#define OFF(n)		((n) * page)
-#define HVA(n)		(self->mem + (n) * page)
 #define GFN(n)		((unsigned long)(GPA(n) / page))
 
 static const char * const events[] = {
@@ -702,7 +696,5 @@ TEST_F_TIMEOUT(tracing, map_of_what_changes, 120)
 
 int main(int argc, char **argv)
 {
-	pkvm_require_gmem();
-	page = getpagesize();
-	return test_harness_run(argc, argv);
+	return gmem_test_main(argc, argv, pkvm_require_gmem);
 }

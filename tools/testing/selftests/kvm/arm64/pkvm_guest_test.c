@@ -6,14 +6,10 @@
  */
 #include <sys/mman.h>
 
-#include "kselftest_harness.h"
+#include "gmem_test.h"
 #include "pkvm_guest.h"
 
 #define ANON_GPA	0x90000000ULL
-
-static size_t page;
-
-#define OFF(n)		((n) * page)
 
 static void on_anonymous_memory(struct __test_metadata *_metadata, u32 flags)
 {

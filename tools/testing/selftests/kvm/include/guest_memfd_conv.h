@@ -11,17 +11,12 @@
 #include <unistd.h>
 #include <sys/mman.h>
 
-#include "kselftest_harness.h"
+#include "gmem_test.h"
 #include "guest_memfd_util.h"
 
 #define NR_PAGES	16
 #define OWNS		GUEST_MEMFD_FLAG_MMAP
 #define INIT_SHARED	GUEST_MEMFD_FLAG_INIT_SHARED
-
-static size_t page;
-
-#define OFF(n)		((u64)(n) * page)
-#define HVA(n)		(self->mem + (n) * page)
 
 FIXTURE(conv) {
 	int vm;

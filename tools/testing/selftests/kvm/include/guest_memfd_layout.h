@@ -8,12 +8,12 @@
 
 #include <linux/sizes.h>
 
-#include "gmem_guest.h"
-
 /* 3 GiB: no guest has anything of its own there. */
 #define MEM_GPA		(3ULL * SZ_1G)
 
-#define OFF(n)		((u64)(n) * getpagesize())
+#include "gmem_test.h"
+#include "gmem_guest.h"
+
 #define TAG(n)		(0xf11e00000ULL + (n))
 
 /* Tags pages [n, n + count) of the file. */

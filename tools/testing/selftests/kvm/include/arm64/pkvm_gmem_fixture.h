@@ -8,17 +8,10 @@
 
 #include <unistd.h>
 
-#include "kselftest_harness.h"
+#include "gmem_test.h"
 #include "pkvm_guest.h"
 
-#define MEM_GPA		0x80000000ULL
 #define NR_PAGES	2048
-
-static size_t page;
-
-#define GPA(n)		(MEM_GPA + (n) * page)
-#define OFF(n)		((n) * page)
-#define HVA(n)		(self->mem + (n) * page)
 
 FIXTURE(gmem) {
 	struct pkvm_vm vm;

@@ -13,10 +13,9 @@
 #include <unistd.h>
 #include <sys/mman.h>
 
-#include "kselftest_harness.h"
+#include "gmem_test.h"
 #include "pkvm_guest.h"
 
-#define MEM_GPA		0x80000000ULL
 #define NR_PAGES	64
 #define NR_SECRET	32		/* 0-31: the guest's own */
 #define PAGE		7		/* the one of them that is reached for */
@@ -28,11 +27,6 @@
 #define STEP		0x9e3779b1ULL
 #define PUBLIC		0x7070000000000000ULL
 
-static size_t page;
-
-#define GPA(n)		(MEM_GPA + (n) * page)
-#define OFF(n)		((u64)(n) * page)
-#define HVA(n)		(self->mem + (n) * page)
 #define WORDS(n)	((n) * page / 8)
 
 FIXTURE(host_access) {
