@@ -7,6 +7,7 @@
 #ifndef SELFTEST_KVM_GUEST_MEMFD_UTIL_H
 #define SELFTEST_KVM_GUEST_MEMFD_UTIL_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <linux/types.h>
@@ -20,6 +21,14 @@
 
 /* What error_offset holds before a call: shows whether the kernel wrote to it. */
 #define GMEM_NO_OFFSET	(~0ULL - 0xfff)
+
+/* What a system call returned, or -errno. */
+static inline int gmem_ret(long r)
+{
+	return r < 0 ? -errno : (int)r;
+}
+
+/* ---- VMs, files, slots and attributes (guest_memfd_util.c) ---- */
 
 /* All of these return 0, a value >= 0, or -errno; none of them asserts. */
 int gmem_check_cap(int fd, unsigned long cap);
@@ -60,6 +69,8 @@ struct gmem_file {
 void gmem_file_create(struct gmem_file *f, int vm_fd, u64 size);
 void gmem_file_close(struct gmem_file *f);
 
+/* ---- Accesses (guest_memfd_access.c) ---- */
+
 /*
  * One access by host userspace: 0, or the signal it ended in. The accessed cache
  * line is cleaned and invalidated, because a guest without an MMU goes past it.
@@ -88,6 +99,8 @@ u64 gmem_pfn(const void *addr);
  */
 int gmem_report_bad_memory(u64 pfn);
 
+/* ---- The map in debugfs (guest_memfd_debugfs.c) ---- */
+
 /* The map of a file in debugfs, and where it is; @pid made the VM. */
 int gmem_map_path(char *path, size_t size, pid_t pid, int vm_fd, int fd);
 int gmem_map_open(pid_t pid, int vm_fd, int fd);
@@ -96,6 +109,8 @@ int gmem_map_open(pid_t pid, int vm_fd, int fd);
  * apart: what a kernel shows that cannot ask. A line on which the two disagree stays as it is.
  */
 void gmem_map_host_view(char *map);
+
+/* ---- References (guest_memfd_pin.c) ---- */
 
 /* Something that holds a reference to mapped pages until it is dropped. */
 enum gmem_pin_kind {
@@ -114,6 +129,8 @@ const char *gmem_pin_name(enum gmem_pin_kind kind);
 int gmem_pin_take(struct gmem_pin *pin, enum gmem_pin_kind kind, void *addr,
 		  size_t size);
 void gmem_pin_drop(struct gmem_pin *pin);
+
+/* ---- The host around a test (guest_memfd_host.c) ---- */
 
 /* Descriptors to another process. */
 int gmem_send_fd(int sock, int fd);
