@@ -88,6 +88,8 @@ int main(void)
 		try_drivers();
 	if (has_word("/proc/cmdline", CPUS_WORD))
 		try_cpus();
+	if (has_word("/proc/cmdline", SECRETS_WORD))
+		try_secrets();
 	dialogue();
 	if (has_word("/proc/cmdline", END_WORD))
 		line = listen_to_console("for its end");

@@ -17,6 +17,10 @@ void try_drivers(void);
 #define CPUS_WORD	"pvm.cpus="
 void try_cpus(void);
 
+/* =yes, =control: holds secrets in its registers, as tests/hostile-kernel.sh wants it. */
+#define SECRETS_WORD	"pvm.secrets="
+void try_secrets(void);
+
 /* DEMO_WORD: talks with `pvm demo`. */
 void dialogue(void);
 

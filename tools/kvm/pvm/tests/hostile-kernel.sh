@@ -16,19 +16,43 @@ ids=0x800
 # value NAME: of the statistics.
 value() { sed -n "s/^$1 \([0-9]*\)$/\1/p" $host/stats; }
 
+# How the host knows what the guest's processes hold (guest/secrets.c): the complement of what all
+# of it has in common, and where that is. The control's has one bit more.
+secret="0xa13d18fc58000000 0xfffffffcff000000"
+control="0xa13d187c58000000 0xfffffffcff000000"
+
 # boot MODES CPUS
 boot() {
 	what="modes $1, $2 CPUs"
 	echo all >$host/target
+	echo "$secret" >$host/watch
 	echo "$1 ${SEED:-1}" >$host/smash
 	start --kernel /boot/Image --initrd /boot/guest.cpio --mem 128M --cpus "$2" --protected \
-		--append quiet --timeout $patience
+		--append "quiet pvm.secrets=yes" --timeout $patience
 	wait $pvm; check $? "$what: the guest boots and powers off"
 	exec 3>&-
+	said "guest: secrets ok"; check $? "$what: its processes have kept what they hold"
+	[ "$(value secret)" -eq 0 ]; check $? "$what: the host has seen none of it"
 	[ "$(value exits-hvc)" -gt 0 ]; check $? "$what: it was watched"
 	[ "$(value written)" -eq 0 ]; check $? "$what: EL2 tells the host nothing that it may not"
 	in_silence "$what"
 	cat $host/stats
+	echo off >$host/target
+}
+
+# The same guest without protection: the host sees what there is to see.
+control() {
+	what="not protected"
+	start --kernel /boot/Image --initrd /boot/guest.cpio --mem 128M --cpus 1 --unprotected \
+		--append "quiet pvm.secrets=control" --timeout $patience
+	echo "control $pvm" >$host/target && echo "$control" >$host/watch
+	check $? "$what: it is watched"
+	wait $pvm; check $? "$what: the guest boots and powers off"
+	exec 3>&-
+	said "guest: secrets ok"; check $? "$what: its processes have kept what they hold"
+	[ "$(value secret)" -gt 0 ]; check $? "$what: the host has seen secrets"
+	in_silence "$what"
+	grep secret $host/stats | head -n 5
 	echo off >$host/target
 }
 
@@ -38,4 +62,5 @@ has_pkvm || exit 77
 boot 0 1
 boot $((modes | ids)) 1
 boot $modes 2
+control
 exit $failed
