@@ -25,6 +25,7 @@
 #define NO_SVE		"this CPU has no SVE"
 #define ALL_LEN		0xf		/* ZCR_EL1.LEN */
 #define MS		20000		/* more than anything takes that ends by itself */
+#define LONG		600		/* seconds: a kernel full of checks, many rounds */
 
 /* The guest's words count up from the complement of these; each has another FFR. */
 #define SEED(n)		(0x5ec2e7005a5a0000ULL + (n) * 0x1000000001ULL)
@@ -532,7 +533,7 @@ TEST_F(without, id_registers)
 	EXPECT_EQ(0, self->vcpu->res[1]);
 }
 
-TEST_F_TIMEOUT(without, fp_registers_and_the_vectors_of_the_host, 120)
+TEST_F_TIMEOUT(without, fp_registers_and_the_vectors_of_the_host, LONG)
 {
 	struct holder h;
 	u64 vl;
@@ -617,7 +618,7 @@ TEST_F(with, id_registers)
 	sve_vm_destroy(&ordinary);
 }
 
-TEST_F(with, vector_lengths_are_all_that_kvm_offers)
+TEST_F_TIMEOUT(with, vector_lengths_are_all_that_kvm_offers, LONG)
 {
 	int len;
 
@@ -644,7 +645,7 @@ static bool has_at_most(int vq, u64 vl)
 	return ret;
 }
 
-TEST_F_TIMEOUT(with, vector_lengths_are_limited_by_the_vmm, 120)
+TEST_F_TIMEOUT(with, vector_lengths_are_limited_by_the_vmm, LONG)
 {
 	int vq;
 
@@ -712,7 +713,7 @@ static int find_secrets(struct pkvm_vcpu *vcpu, u64 seed, u64 vl)
 	       attack_find_in_regs(vcpu, ~seed + 32 * vl / 8 - 1);
 }
 
-TEST_F_TIMEOUT(with, vectors_are_hidden, 120)
+TEST_F_TIMEOUT(with, vectors_are_hidden, LONG)
 {
 	struct sve_vm ordinary;
 
@@ -744,7 +745,7 @@ static bool stores_to_a_missing_page(FIXTURE_DATA(with) * self)
 	       guest_read64(self->vcpu, gpa) == 0x1234;
 }
 
-TEST_F_TIMEOUT(with, vectors_of_guest_and_host_are_kept, 120)
+TEST_F_TIMEOUT(with, vectors_of_guest_and_host_are_kept, LONG)
 {
 	u64 image = image_gpa(0), off = ATTACK_PAGE_FREE * self->s.a.page;
 	struct holder h;
@@ -767,7 +768,7 @@ TEST_F_TIMEOUT(with, vectors_of_guest_and_host_are_kept, 120)
 }
 
 /* The guest's choice of a length is its own: the host's threads keep theirs. */
-TEST_F_TIMEOUT(with, vectors_of_the_host_beside_shorter_ones, 120)
+TEST_F_TIMEOUT(with, vectors_of_the_host_beside_shorter_ones, LONG)
 {
 	struct holder h;
 	int i;
@@ -782,7 +783,7 @@ TEST_F_TIMEOUT(with, vectors_of_the_host_beside_shorter_ones, 120)
 	EXPECT_TRUE(holder_lost_nothing(&h));
 }
 
-TEST_F_TIMEOUT(with, two_vcpus_on_one_cpu, 120)
+TEST_F_TIMEOUT(with, two_vcpus_on_one_cpu, LONG)
 {
 	int i;
 
@@ -807,7 +808,7 @@ TEST_F_TIMEOUT(with, two_vcpus_on_one_cpu, 120)
 	EXPECT_TRUE(are_image(self->other, image_gpa(1), 16));
 }
 
-TEST_F_TIMEOUT(with, two_vms_of_which_one_is_without, 120)
+TEST_F_TIMEOUT(with, two_vms_of_which_one_is_without, LONG)
 {
 	struct sve_vm plain;
 	int i;
@@ -829,7 +830,7 @@ TEST_F_TIMEOUT(with, two_vms_of_which_one_is_without, 120)
 	sve_vm_destroy(&plain);
 }
 
-TEST_F_TIMEOUT(with, cpu_off_and_on_resets_the_vectors, 120)
+TEST_F_TIMEOUT(with, cpu_off_and_on_resets_the_vectors, LONG)
 {
 	int i;
 
